@@ -1,0 +1,111 @@
+"""An environment: who, where, limits and conventions, read from `environments/<name>.toml`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from groundplan.refusal import Finding, bad
+from groundplan.text import AccountId, EmailAddress, EnvironmentName, Prefix, Qualifier, Region, TagValue
+from groundplan.toml_file import Values, read_toml
+
+AccountName = Literal["tooling", "application", "ai", "data"]
+LogRetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
+
+# AWS's documentation writes its examples with these ids: three groups of four equal digits, or counting up.
+PLACEHOLDER = re.compile(r"(?:([0-9])\1{3}){3}|123456789012|012345678901|210987654321")
+
+
+class Accounts(Values):
+    """The three workload accounts and the tooling account from which they are deployed."""
+
+    tooling: AccountId
+    application: AccountId
+    ai: AccountId
+    data: AccountId
+
+
+class Environment(Values):
+    """One environment. Every field is a value of the file; nothing is read from the machine."""
+
+    name: EnvironmentName
+    prefix: Prefix = Field(description="first part of every name, so that two platforms can share an account")
+    region: Region
+    qualifier: Qualifier = Field(description="CDK bootstrap qualifier")
+    embedded_aws: bool = Field(description="deploy to the embedded AWS on this machine instead of to AWS")
+    architecture: Literal["arm64", "x86_64", "host"] = Field(description="processor of the Lambda functions")
+    retain_data: bool = Field(description="buckets, keys and tables outlive their stack, stacks are protected")
+    log_retention_days: LogRetentionDays
+    shared: Annotated[tuple[Literal["ai", "data"], ...], Field(strict=False)] = ()
+    alarm_email: EmailAddress | None = None
+    owner: TagValue
+    cost_centre: TagValue
+    accounts: Accounts
+
+    @field_validator("shared")
+    @classmethod
+    def _shared_is_both_or_none(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value and sorted(value) != ["ai", "data"]:
+            raise ValueError('allowed: shared = ["ai", "data"], or nothing; application always stands apart')
+        return value
+
+    @field_validator("architecture")
+    @classmethod
+    def _host_is_for_this_machine(cls, value: str, info: ValidationInfo) -> str:
+        if value == "host" and not info.data.get("embedded_aws"):
+            raise ValueError('allowed in AWS: "arm64" or "x86_64"; "host" is for the embedded AWS')
+        return value
+
+    @model_validator(mode="after")
+    def _accounts_stand_apart(self) -> Self:
+        seen: dict[str, str] = {}
+        for account, number in self.account_ids().items():
+            other = seen.setdefault(number, account)
+            if other != account and {other, account} != set(self.shared):
+                raise ValueError(
+                    f"accounts.{account} equals accounts.{other} ({number}); "
+                    'each must be an account of its own, but for shared = ["ai", "data"]'
+                )
+        return self
+
+    def account_ids(self) -> dict[str, str]:
+        """Account name to its 12 digits, in a fixed order: tooling, application, ai, data."""
+        return {
+            "tooling": self.accounts.tooling,
+            "application": self.accounts.application,
+            "ai": self.accounts.ai,
+            "data": self.accounts.data,
+        }
+
+    def placeholders(self, source: str) -> list[Finding]:
+        """A finding for each account id that only stands in for a real one. None for the embedded AWS."""
+        if self.embedded_aws:
+            return []
+        return [
+            Finding(
+                source,
+                f"accounts.{account}",
+                number,
+                "this is a placeholder; write the account's own 12 digits",
+            )
+            for account, number in self.account_ids().items()
+            if PLACEHOLDER.fullmatch(number)
+        ]
+
+
+def environment_file(root: Path, name: str) -> Path:
+    """The file of the environment called `name`; raises BadInput when the name is not one."""
+    known = sorted(path.stem for path in (root / "environments").glob("*.toml"))
+    if name not in known:
+        raise bad("", "environment", name, f"allowed: {', '.join(known) or 'none; there is no environments/*.toml'}")
+    return Path("environments") / f"{name}.toml"
+
+
+def read_environment(root: Path, name: str) -> Environment:
+    """The environment called `name` below `root`; raises BadInput."""
+    relative = environment_file(root, name)
+    environment = read_toml(root, relative, Environment)
+    if environment.name != name:
+        raise bad(str(relative), "name", environment.name, f'allowed: "{name}", the name of the file')
+    return environment

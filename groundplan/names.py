@@ -1,0 +1,73 @@
+"""Names that one account uses to reach what another made. They are a contract: everything here is deterministic."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from groundplan.environment import Environment
+
+Zone = Literal["raw", "curated", "features"]
+ZONES: tuple[Zone, ...] = ("raw", "curated", "features")
+WORKLOAD_TAG = "workload"  # the tag of a role by which policies know whose data it may see
+
+
+@dataclass(frozen=True)
+class Names:
+    """Every physical name of one environment.
+
+    S3 bucket names are unique in the world and at most 63 characters long, so they end in account and region:
+    with the longest prefix, environment and region the longest bucket name here has 61 characters.
+    """
+
+    environment: Environment
+
+    @property
+    def stem(self) -> str:
+        """`<prefix>-<environment>`: how every name begins."""
+        return f"{self.environment.prefix}-{self.environment.name}"
+
+    def stack(self, stack: str) -> str:
+        """CloudFormation's name of a stack, for example `groundplan-dev-Lineage`."""
+        return f"{self.stem}-{stack}"
+
+    def lake_bucket(self, zone: Zone) -> str:
+        """Bucket of a zone of the lake, in the data account."""
+        return self._bucket(zone, self.environment.accounts.data)
+
+    def lake_logs_bucket(self) -> str:
+        """Where the access logs of the data account's buckets go."""
+        return self._bucket("lake-logs", self.environment.accounts.data)
+
+    def artefacts_bucket(self) -> str:
+        """Bucket of code, models and checkpoints, in the ai account."""
+        return self._bucket("artefacts", self.environment.accounts.ai)
+
+    def artefacts_logs_bucket(self) -> str:
+        """Where the access logs of the ai account's buckets go."""
+        return self._bucket("ai-logs", self.environment.accounts.ai)
+
+    def events_bucket(self) -> str:
+        """Bucket of the lineage events, in the ai account."""
+        return self._bucket("events", self.environment.accounts.ai)
+
+    def lineage_table(self) -> str:
+        """DynamoDB table of the lineage, in the ai account."""
+        return f"{self.stem}-lineage"
+
+    def training_role(self, workload: str) -> str:
+        """Execution role of a workload's training jobs; at most 54 of the 64 characters that IAM allows."""
+        return f"{self.stem}-{workload}-training"
+
+    def model_package_group(self, workload: str) -> str:
+        """Model package group of a workload."""
+        return f"{self.stem}-{workload}"
+
+    def repository(self, workload: str) -> str:
+        """ECR repository of a workload's image."""
+        return f"{self.stem}/{workload}"
+
+    def launch_parameter(self, workload: str) -> str:
+        """SSM parameter that holds the launch defaults of a workload, as JSON."""
+        return f"/{self.environment.prefix}/{self.environment.name}/workloads/{workload}/launch"
+
+    def _bucket(self, purpose: str, account: str) -> str:
+        return f"{self.stem}-{purpose}-{account}-{self.environment.region}"

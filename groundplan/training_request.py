@@ -1,0 +1,139 @@
+"""From a workload and what it is run on to the request of CreateTrainingJob. Pure: same input, same request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from groundplan.canonical import digest
+from groundplan.refusal import bad
+from groundplan.workload import Workload
+
+CODE = "/opt/ml/input/data/code"
+
+
+@dataclass(frozen=True)
+class LaunchDefaults:
+    """What the platform decided for a workload's jobs; the Workload stack stores it in SSM as JSON."""
+
+    role_arn: str
+    image: str
+    artefacts: str
+    kms_key_arn: str
+
+    @classmethod
+    def from_json(cls, source: str, document: Mapping[str, Any]) -> "LaunchDefaults":
+        """Raises BadInput when the parameter is not what the stack writes."""
+        try:
+            return cls(**document)
+        except TypeError as error:
+            raise bad(source, "", str(error), "deploy the workload's stack again: it writes this parameter") from None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is made from. Digests are sha256 as 64 hex digits; URIs are `s3://…` prefixes without a slash."""
+
+    code_uri: str
+    code_digest: str
+    code_commit: str
+    data_uri: str
+    data_manifest_uri: str
+    data_manifest_root: str
+    environment_digest: str
+
+    def image_digest(self, image: str) -> str | None:
+        """`sha256:…` of an image pinned by digest; None where no image runs."""
+        return image.partition("@")[2] or None
+
+
+def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) -> str:
+    """sha256 of everything that decides a run's result; names, tags, places and times are left out."""
+    training = workload.training
+    return digest(
+        {
+            "workload": workload.name,
+            "code": inputs.code_digest,
+            "image": inputs.image_digest(defaults.image),
+            "environment": inputs.environment_digest,
+            "data": inputs.data_manifest_root,
+            "entry_point": training.script,
+            "hyperparameters": _hyperparameters(workload),
+            "instance_type": training.instance_type,
+            "instance_count": training.instance_count,
+        }
+    )
+
+
+def build_request(
+    workload: Workload,
+    environment: str,
+    defaults: LaunchDefaults,
+    inputs: Inputs,
+    *,
+    job_suffix: str,
+    spot: bool = True,
+) -> dict[str, Any]:
+    """The request of sagemaker:CreateTrainingJob, ready for boto3.
+
+    Spot capacity unless said otherwise. Checkpoints lie under the fingerprint, so that a relaunch of the same
+    run goes on where the last one stopped. `job_suffix` makes the job's name unique; it is not part of the run.
+    """
+    training = workload.training
+    run = fingerprint(workload, defaults, inputs)
+    base = f"{defaults.artefacts}/workloads/{workload.name}"
+    stopping = {"MaxRuntimeInSeconds": training.max_runtime_seconds}
+    provenance = {
+        "GROUNDPLAN_WORKLOAD": workload.name,
+        "GROUNDPLAN_ENVIRONMENT": environment,
+        "GROUNDPLAN_FINGERPRINT": run,
+        "GROUNDPLAN_CODE_COMMIT": inputs.code_commit,
+        "GROUNDPLAN_CODE_DIGEST": inputs.code_digest,
+        "GROUNDPLAN_DATA_MANIFEST": inputs.data_manifest_uri,
+        "GROUNDPLAN_DATA_MANIFEST_ROOT": inputs.data_manifest_root,
+        "GROUNDPLAN_ENVIRONMENT_DIGEST": inputs.environment_digest,
+    }
+    if image_digest := inputs.image_digest(defaults.image):
+        provenance["GROUNDPLAN_IMAGE_DIGEST"] = image_digest
+    return {
+        "TrainingJobName": f"{workload.name}-{run[:12]}-{job_suffix}",
+        "RoleArn": defaults.role_arn,
+        "AlgorithmSpecification": {
+            "TrainingImage": defaults.image,
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["python", f"{CODE}/{training.script}"],
+            "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in training.metrics.items()],
+        },
+        "HyperParameters": _hyperparameters(workload),
+        "InputDataConfig": [
+            _channel("code", inputs.code_uri),
+            *(_channel(name, f"{inputs.data_uri}/{name}") for name in workload.data.channels),
+        ],
+        "OutputDataConfig": {"S3OutputPath": f"{base}/output", "KmsKeyId": defaults.kms_key_arn},
+        "ResourceConfig": {
+            "InstanceType": training.instance_type,
+            "InstanceCount": training.instance_count,
+            "VolumeSizeInGB": training.volume_gib,
+        },
+        "StoppingCondition": stopping | ({"MaxWaitTimeInSeconds": training.max_wait_seconds} if spot else {}),
+        "EnableManagedSpotTraining": spot,
+        "CheckpointConfig": {"S3Uri": f"{base}/checkpoints/{run}"},
+        "EnableInterContainerTrafficEncryption": training.instance_count > 1,
+        "Environment": provenance,
+        "Tags": [
+            {"Key": "workload", "Value": workload.name},
+            {"Key": "environment", "Value": environment},
+            {"Key": "owner", "Value": workload.owner},
+            {"Key": "cost-centre", "Value": workload.cost_centre},
+        ],
+    }
+
+
+def _hyperparameters(workload: Workload) -> dict[str, str]:
+    """As SageMaker takes them: every value a string. The seed is one of them."""
+    given: dict[str, Any] = {**workload.training.hyperparameters, "seed": workload.training.seed}
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+
+
+def _channel(name: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"{uri}/", "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
