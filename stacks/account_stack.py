@@ -1,0 +1,26 @@
+"""What all stacks have in common: an account, a region, a name, protection."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from groundplan.environment import AccountName
+from groundplan.names import Names
+
+
+class AccountStack(cdk.Stack):
+    """A stack of one of the environment's accounts, deployed by its bootstrap roles."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, account: AccountName, description: str
+    ) -> None:
+        environment = names.environment
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=names.stack(construct_id),
+            env=cdk.Environment(account=environment.account_ids()[account], region=environment.region),
+            synthesizer=cdk.DefaultStackSynthesizer(qualifier=environment.qualifier),
+            termination_protection=environment.retain_data,
+            description=description,
+        )
+        self.names = names

@@ -1,0 +1,39 @@
+"""The ai account's common ground: its key, the artefacts bucket, and where alarms are heard."""
+
+from constructs import Construct
+
+from groundplan.names import Names
+from groundplan_constructs import AccessLogBucket, AlarmTopic, EncryptedBucket, EncryptedBucketProps, EncryptionKey
+from stacks.account_stack import AccountStack
+
+
+class Platform(AccountStack):
+    """What every other stack of the ai account uses."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, names: Names) -> None:
+        super().__init__(scope, construct_id, names=names, account="ai", description="AI platform: key and artefacts")
+        retain = names.environment.retain_data
+        key = EncryptionKey(self, "Key", alias=f"{names.stem}-platform", retain=retain)
+        key.allow_log_groups()
+        key.allow_service("Alarms", "cloudwatch.amazonaws.com")
+        key.allow_service("Events", "events.amazonaws.com")
+        self.key = key.key
+        access_logs = AccessLogBucket(self, "AccessLogs", bucket_name=names.artefacts_logs_bucket(), retain=retain)
+        artefacts = EncryptedBucket(
+            self,
+            "Artefacts",
+            props=EncryptedBucketProps(
+                bucket_name=names.artefacts_bucket(),
+                encryption_key=self.key,
+                access_logs_bucket=names.artefacts_logs_bucket(),
+                retain=retain,
+            ),
+        )
+        artefacts.node.add_dependency(access_logs)
+        self.alarms = AlarmTopic(
+            self,
+            "Alarms",
+            topic_name=f"{names.stem}-alarms",
+            encryption_key=self.key,
+            email=names.environment.alarm_email,
+        ).topic

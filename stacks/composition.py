@@ -1,0 +1,63 @@
+"""Which stacks an environment has, and how they hang together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from groundplan.environment import Environment
+from groundplan.names import Names
+from groundplan.workload import Workload
+from groundplan_constructs import FunctionPackage
+from stacks.ai_platform import Platform
+from stacks.data_lake import DataLake
+from stacks.lineage import Lineage
+from stacks.workload import WorkloadStack
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """The stacks of one environment."""
+
+    data_lake: DataLake
+    platform: Platform
+    lineage: Lineage
+    workloads: Sequence[WorkloadStack]
+
+
+def compose(app: cdk.App, root: Path, environment: Environment, workloads: Sequence[Workload]) -> Stacks:
+    """Adds the environment's stacks to `app`; `root` is the repository, where the functions' code lies."""
+    names = Names(environment)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
+    package = FunctionPackage(
+        requirements=root / "runtime/requirements.lock",
+        sources=[root / "groundplan", root / "runtime/groundplan_runtime"],
+        architecture=environment.architecture,
+        cache=root / ".groundplan/functions",
+    )
+    platform = Platform(app, "Platform", names=names)
+    stacks = Stacks(
+        data_lake=DataLake(app, "DataLake", names=names),
+        platform=platform,
+        lineage=Lineage(app, "Lineage", names=names, platform=platform, package=package),
+        workloads=[
+            WorkloadStack(app, f"Workload-{workload.name}", names=names, platform=platform, workload=workload)
+            for workload in workloads
+        ],
+    )
+    for stack in (stacks.data_lake, stacks.platform, stacks.lineage):
+        _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)
+    for stack in stacks.workloads:
+        workload = stack.workload
+        _tag(stack, environment, workload=workload.name, owner=workload.owner, cost_centre=workload.cost_centre)
+    return stacks
+
+
+def _tag(stack: cdk.Stack, environment: Environment, *, workload: str, owner: str, cost_centre: str) -> None:
+    tags = cdk.Tags.of(stack)
+    tags.add("workload", workload)
+    tags.add("environment", environment.name)
+    tags.add("owner", owner)
+    tags.add("cost-centre", cost_centre)

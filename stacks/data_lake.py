@@ -1,0 +1,100 @@
+"""The data account: the lake's key, its buckets and its catalogue."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from groundplan.names import WORKLOAD_TAG, ZONES, Names
+from groundplan_constructs import AccessLogBucket, EncryptedBucket, EncryptedBucketProps, EncryptionKey
+from stacks.account_stack import AccountStack
+
+TENANT = f"${{aws:PrincipalTag/{WORKLOAD_TAG}}}"
+
+
+class DataLake(AccountStack):
+    """Buckets for raw, curated and features; training roles of the ai account read below their workload's prefix."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, names: Names) -> None:
+        super().__init__(scope, construct_id, names=names, account="data", description="Data lake")
+        retain = names.environment.retain_data
+        self.key = EncryptionKey(self, "Key", alias=f"{names.stem}-lake", retain=retain)
+        logs = AccessLogBucket(self, "AccessLogs", bucket_name=names.lake_logs_bucket(), retain=retain)
+        for zone in ZONES:
+            bucket = EncryptedBucket(
+                self,
+                zone.capitalize(),
+                props=EncryptedBucketProps(
+                    bucket_name=names.lake_bucket(zone),
+                    encryption_key=self.key.key,
+                    access_logs_bucket=names.lake_logs_bucket(),
+                    retain=retain,
+                    lifecycle_rules=[_cool_down()] if zone == "raw" else [],
+                ),
+            )
+            bucket.node.add_dependency(logs)
+            cdk.Tags.of(bucket).add("data-zone", zone)
+            if zone == "curated":
+                self._let_training_read(bucket.bucket)
+            glue.CfnDatabase(
+                self,
+                f"{zone.capitalize()}Catalogue",
+                catalog_id=self.account,
+                database_input=glue.CfnDatabase.DatabaseInputProperty(
+                    name=f"{names.stem}-{zone}".replace("-", "_"),
+                    description=f"Tables of the {zone} zone",
+                    location_uri=f"s3://{names.lake_bucket(zone)}/",
+                ),
+            )
+        self.key.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="TrainingDecrypts",
+                actions=["kms:Decrypt"],
+                principals=[self._ai_account()],
+                resources=["*"],  # in a key's policy: this key
+                conditions=self._training_roles({"kms:ViaService": f"s3.{self.region}.amazonaws.com"}),
+            )
+        )
+
+    def _let_training_read(self, bucket: s3.Bucket) -> None:
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="TrainingReadsItsWorkload",
+                actions=["s3:GetObject", "s3:GetObjectVersion"],
+                principals=[self._ai_account()],
+                resources=[bucket.arn_for_objects(f"{TENANT}/*")],
+                conditions=self._training_roles({}),
+            )
+        )
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="TrainingListsItsWorkload",
+                actions=["s3:ListBucket"],
+                principals=[self._ai_account()],
+                resources=[bucket.bucket_arn],
+                conditions=self._training_roles({}) | {"StringLike": {"s3:prefix": f"{TENANT}/*"}},
+            )
+        )
+
+    def _ai_account(self) -> iam.AccountPrincipal:
+        # The account, narrowed by conditions: AWS refuses a policy that names a role which does not exist yet.
+        return iam.AccountPrincipal(self.names.environment.accounts.ai)
+
+    def _training_roles(self, equal: dict[str, str]) -> dict[str, dict[str, str]]:
+        roles = self.format_arn(
+            service="iam",
+            region="",
+            account=self.names.environment.accounts.ai,
+            resource="role",
+            resource_name=self.names.training_role("*"),
+        )
+        conditions = {"ArnLike": {"aws:PrincipalArn": roles}, "Null": {f"aws:PrincipalTag/{WORKLOAD_TAG}": "false"}}
+        return conditions | ({"StringEquals": equal} if equal else {})
+
+
+def _cool_down() -> s3.LifecycleRule:
+    transition = s3.Transition(
+        storage_class=s3.StorageClass.INTELLIGENT_TIERING, transition_after=cdk.Duration.days(30)
+    )
+    return s3.LifecycleRule(id="CoolDown", transitions=[transition])

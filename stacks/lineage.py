@@ -1,0 +1,124 @@
+"""The ai account's memory: which model came from which run, data and code."""
+
+import re
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from groundplan.names import Names
+from groundplan_constructs import (
+    DeadLetterQueue,
+    FunctionPackage,
+    LineageStore,
+    LineageStoreProps,
+    PythonFunction,
+    PythonFunctionProps,
+)
+from stacks.account_stack import AccountStack
+from stacks.ai_platform import Platform
+
+SWEEP_EVERY_MINUTES = 15
+CHANGES = {
+    "TrainingJobs": "SageMaker Training Job State Change",
+    "ModelPackages": "SageMaker Model Package State Change",
+    "Endpoints": "SageMaker Endpoint State Change",
+}
+LISTS = ["ListTrainingJobs", "ListModelPackageGroups", "ListModelPackages", "ListEndpoints"]
+
+
+class Lineage(AccountStack):
+    """SageMaker's changes and a sweep for those that got lost, through functions into the lineage store."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, platform: Platform, package: FunctionPackage
+    ) -> None:
+        super().__init__(scope, construct_id, names=names, account="ai", description="Lineage of models and runs")
+        self.store = LineageStore(
+            self,
+            "Store",
+            props=LineageStoreProps(
+                table_name=names.lineage_table(),
+                bucket_name=names.events_bucket(),
+                access_logs_bucket=names.artefacts_logs_bucket(),
+                encryption_key=platform.key,
+                retain=names.environment.retain_data,
+            ),
+        )
+        self.dead_letters = DeadLetterQueue(
+            self, "DeadLetters", encryption_key=platform.key, alarm_topic=platform.alarms
+        )
+        record = self._function("Record", "record_lineage", "Writes down a change", platform, package)
+        for name, detail_type in CHANGES.items():
+            events.Rule(
+                self,
+                name,
+                description=f"{detail_type}, to the lineage",
+                event_pattern=events.EventPattern(source=["aws.sagemaker"], detail_type=[detail_type]),
+                targets=[self._target(record)],
+            )
+        sweep = self._function(
+            "Sweep", "sweep_lineage", "Finds and writes down what no event told", platform, package
+        )
+        sweep.permissions.allow(
+            "List",
+            [f"sagemaker:{action}" for action in LISTS],
+            ["*"],
+            wildcard="IAM offers no resource for lists; the sweep compares all that there is with the table.",
+        )
+        events.Rule(
+            self,
+            "Schedule",
+            description="Looks for changes that no event told",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(SWEEP_EVERY_MINUTES)),
+            targets=[self._target(sweep)],
+        )
+
+    def _target(self, function: PythonFunction) -> targets.LambdaFunction:
+        return targets.LambdaFunction(function.function, dead_letter_queue=self.dead_letters.queue, retry_attempts=3)
+
+    def _function(
+        self, construct_id: str, module: str, description: str, platform: Platform, package: FunctionPackage
+    ) -> PythonFunction:
+        function = PythonFunction(
+            self,
+            construct_id,
+            props=PythonFunctionProps(
+                package=package,
+                handler=f"groundplan_runtime.handlers.{module}.handler",
+                description=description,
+                encryption_key=platform.key,
+                log_retention_days=self.names.environment.log_retention_days,
+                environment={
+                    "LINEAGE_TABLE": self.store.table.table_name,
+                    "EVENT_BUCKET": self.names.events_bucket(),
+                },
+                dead_letter_queue=self.dead_letters,
+                timeout_seconds=300,
+            ),
+        )
+        table, bucket = self.store.table, self.names.events_bucket()
+        function.permissions.allow(
+            "KeepLineage",
+            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
+            [table.table_arn, f"{table.table_arn}/index/reversed"],
+        )
+        function.permissions.allow(
+            "KeepEvents",
+            ["s3:PutObject"],
+            [self.format_arn(service="s3", region="", account="", resource=bucket, resource_name="events/*")],
+            wildcard="The events below their prefix of the event bucket.",
+        )
+        for kind in ("TrainingJob", "ModelPackage", "Endpoint", "EndpointConfig", "Model"):
+            function.permissions.allow(
+                f"Read{kind}",
+                [f"sagemaker:Describe{kind}"],
+                [self.format_arn(service="sagemaker", resource=_dashed(kind), resource_name="*")],
+                wildcard=f"Every {_dashed(kind)} of this account is written down, whoever made it.",
+            )
+        return function
+
+
+def _dashed(kind: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind).lower()

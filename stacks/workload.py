@@ -1,0 +1,65 @@
+"""What one workload owns in the ai account."""
+
+import json
+
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sagemaker as sagemaker
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from groundplan.names import Names
+from groundplan.workload import Workload
+from groundplan_constructs import ImageRepository, TrainingRole, TrainingRoleProps
+from stacks.account_stack import AccountStack
+from stacks.ai_platform import Platform
+
+
+class WorkloadStack(AccountStack):
+    """Image repository, model package group, training role, and the launch defaults that `groundplan train` reads."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, platform: Platform, workload: Workload
+    ) -> None:
+        super().__init__(scope, construct_id, names=names, account="ai", description=f"Workload {workload.name}")
+        self.workload = workload
+        environment = names.environment
+        repository = ImageRepository(
+            self,
+            "Images",
+            repository_name=names.repository(workload.name),
+            encryption_key=platform.key,
+            retain=environment.retain_data,
+        ).repository
+        sagemaker.CfnModelPackageGroup(
+            self,
+            "Models",
+            model_package_group_name=names.model_package_group(workload.name),
+            model_package_group_description=workload.use_case,
+        )
+        training = TrainingRole(
+            self,
+            "Training",
+            props=TrainingRoleProps(
+                role_name=names.training_role(workload.name),
+                workload=workload.name,
+                data_account=environment.accounts.data,
+                data_bucket=s3.Bucket.from_bucket_name(self, "Data", names.lake_bucket("curated")),
+                artefacts_bucket=s3.Bucket.from_bucket_name(self, "Artefacts", names.artefacts_bucket()),
+                encryption_key=platform.key,
+                repository=repository,
+            ),
+        )
+        ssm.StringParameter(
+            self,
+            "LaunchDefaults",
+            parameter_name=names.launch_parameter(workload.name),
+            description=f"Launch defaults of {workload.name}, as groundplan.training_request.LaunchDefaults",
+            string_value=json.dumps(
+                {
+                    "role_arn": training.role.role_arn,
+                    "image": repository.repository_uri,
+                    "artefacts": f"s3://{names.artefacts_bucket()}",
+                    "kms_key_arn": platform.key.key_arn,
+                }
+            ),
+        )
