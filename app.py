@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent
 
 def main() -> None:
     """Synthesise the environment that the context names, `local` when it names none."""
-    app = cdk.App()
+    app = cdk.App(analytics_reporting=False)
     environment = read_environment(ROOT, app.node.try_get_context("environment") or "local")
     compose(app, ROOT, environment, read_workloads(ROOT))
     app.synth()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from groundplan.environment import Environment
+from groundplan.environment import AccountName, Environment
 
 Zone = Literal["raw", "curated", "features"]
 ZONES: tuple[Zone, ...] = ("raw", "curated", "features")
@@ -28,6 +28,18 @@ class Names:
     def stack(self, stack: str) -> str:
         """CloudFormation's name of a stack, for example `groundplan-dev-Lineage`."""
         return f"{self.stem}-{stack}"
+
+    def toolkit_stack(self) -> str:
+        """CloudFormation's name of the CDK bootstrap stack; the qualifier keeps it apart from other CDK users."""
+        return f"CDKToolkit-{self.environment.qualifier}"
+
+    def execution_policy(self) -> str:
+        """The policy under which CloudFormation deploys; also the name of the small stack that holds it."""
+        return f"{self.stem}-execution"
+
+    def profile(self, account: AccountName) -> str:
+        """The AWS profile that the commands use for an account when there is one of this name."""
+        return f"{self.stem}-{account}"
 
     def lake_bucket(self, zone: Zone) -> str:
         """Bucket of a zone of the lake, in the data account."""

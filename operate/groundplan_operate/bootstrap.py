@@ -1,0 +1,120 @@
+"""Makes an account ready for `cdk deploy`: the execution policy, then the real `cdk bootstrap`."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from groundplan.environment import AccountName
+from groundplan.execution_policy import execution_policy
+from groundplan.refusal import Refused
+from groundplan_operate.accounts import CONFIG, Accounts
+from groundplan_operate.toolkit import run_cdk
+
+ACCOUNTS: tuple[AccountName, ...] = ("tooling", "application", "ai", "data")
+NEEDED_VERSION = 8  # of the bootstrap template; the highest that the assemblies of this CDK release ask for
+MOST_VERSIONS = 5  # of a managed policy, IAM's quota
+DESCRIPTION = "What CloudFormation may do when it deploys Groundplan"
+
+
+def bootstrap(accounts: Accounts, account: AccountName, *, show: Callable[[str], None]) -> str:
+    """Bootstrap one account when it is not; one line that says what was done.
+
+    The account trusts the tooling account alone, and CloudFormation deploys under the environment's own execution
+    policy. Raises Refused, with the command to run, when no credentials of the account are at hand.
+    """
+    environment, names = accounts.environment, accounts.names
+    number = environment.account_ids()[account]
+    where = f"{account} {number}"
+    trusted = "" if account == "tooling" else environment.accounts.tooling
+    if not accounts.has_credentials(account):
+        version = _version_seen_from_tooling(accounts, account)
+        if version >= NEEDED_VERSION:
+            return f"{where}: bootstrapped (version {version})"
+        raise Refused(
+            f"account {where} is not bootstrapped, and there are no credentials of it here: make a profile named "
+            f"{names.profile(account)} and run this again"
+        )
+    made_policy = _put_execution_policy(accounts, account)
+    version = _version(accounts.client("ssm", account), environment.qualifier)
+    if version >= NEEDED_VERSION and not made_policy and _trusted(accounts, account) == trusted:
+        return f"{where}: bootstrapped (version {version})"
+    run_cdk(
+        accounts,
+        [
+            "bootstrap",
+            f"aws://{number}/{environment.region}",
+            "--qualifier",
+            environment.qualifier,
+            "--toolkit-stack-name",
+            names.toolkit_stack(),
+            "--cloudformation-execution-policies",
+            f"arn:aws:iam::{number}:policy/{names.execution_policy()}",
+            *(["--trust", trusted] if trusted else []),
+        ],
+        account=account,
+        show=show,
+    )
+    return f"{where}: bootstrapped now" + (", trusting tooling alone" if trusted else "")
+
+
+def _version(ssm: Any, qualifier: str) -> int:
+    try:
+        return int(ssm.get_parameter(Name=f"/cdk-bootstrap/{qualifier}/version")["Parameter"]["Value"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ParameterNotFound":
+            return 0
+        raise
+
+
+def _trusted(accounts: Accounts, account: AccountName) -> str | None:
+    """The accounts that the bootstrap stack trusts, as it spells them; None when there is no such stack."""
+    try:
+        found = accounts.client("cloudformation", account).describe_stacks(StackName=accounts.names.toolkit_stack())
+    except ClientError:
+        return None
+    parameters: list[dict[str, str]] = found["Stacks"][0].get("Parameters", [])
+    values = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in parameters}
+    return values.get("TrustedAccounts", "")
+
+
+def _version_seen_from_tooling(accounts: Accounts, account: AccountName) -> int:
+    """Through the lookup role, which exists once the account is bootstrapped; 0 when it cannot be assumed."""
+    environment = accounts.environment
+    number, qualifier = environment.account_ids()[account], environment.qualifier
+    role = f"arn:aws:iam::{number}:role/cdk-{qualifier}-lookup-role-{number}-{environment.region}"
+    try:
+        session = accounts.session("tooling")
+        sts = session.client("sts", config=CONFIG)
+        keys = sts.assume_role(RoleArn=role, RoleSessionName="groundplan")["Credentials"]
+    except ClientError:
+        return 0
+    ssm = session.client(
+        "ssm",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+        config=CONFIG,
+    )
+    return _version(ssm, qualifier)
+
+
+def _put_execution_policy(accounts: Accounts, account: AccountName) -> bool:
+    """The execution policy as `groundplan.execution_policy` has it; whether anything changed."""
+    name, number = accounts.names.execution_policy(), accounts.environment.account_ids()[account]
+    document = execution_policy(accounts.names, number)
+    arn, iam = f"arn:aws:iam::{number}:policy/{name}", accounts.client("iam", account)
+    try:
+        versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+    except iam.exceptions.NoSuchEntityException:
+        iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document), Description=DESCRIPTION)
+        return True
+    default = next(version["VersionId"] for version in versions if version["IsDefaultVersion"])
+    if iam.get_policy_version(PolicyArn=arn, VersionId=default)["PolicyVersion"]["Document"] == document:
+        return False
+    if len(versions) >= MOST_VERSIONS:
+        oldest = min((v for v in versions if not v["IsDefaultVersion"]), key=lambda version: version["CreateDate"])
+        iam.delete_policy_version(PolicyArn=arn, VersionId=oldest["VersionId"])
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
+    return False  # the bootstrap stack names the policy, not its version

@@ -1,0 +1,51 @@
+"""The `groundplan` command: its verbs, and how every one of them ends.
+
+Exit status: 0 done, 1 refused or failed, 2 wrong usage or bad input. Errors are lines, never a traceback.
+"""
+
+import importlib
+import sys
+from typing import Any, cast
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from groundplan.refusal import BadInput, Refused
+
+VERBS = ("demo", "deploy", "destroy", "diff", "ingest", "lineage", "stop", "train")
+
+
+class Verbs(click.Group):
+    """Imports a verb's module when it is asked for, so that `--help` and each verb stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Every verb, sorted."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command `<verb>` of the module `<verb>`."""
+        if cmd_name not in VERBS:
+            return None
+        return cast(click.Command, getattr(importlib.import_module(f"groundplan_operate.{cmd_name}"), cmd_name))
+
+
+@click.group(cls=Verbs)
+def groundplan() -> None:
+    """Deploy and operate an AI platform."""
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        groundplan(standalone_mode=True)
+    except BadInput as error:
+        _end(error, 2)
+    except (Refused, ClientError, BotoCoreError) as error:
+        _end(error, 1)
+    except KeyboardInterrupt:
+        _end("interrupted; the same command goes on where this one was", 1)
+
+
+def _end(error: Any, status: int) -> None:
+    print(f"groundplan: {error}", file=sys.stderr)
+    sys.exit(status)

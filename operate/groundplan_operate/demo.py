@@ -1,0 +1,82 @@
+"""`groundplan demo`: walk the golden path on this machine, and show what stands where."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from groundplan.refusal import Refused
+from groundplan.workload import read_workload
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.bootstrap import ACCOUNTS
+from groundplan_operate.deploy import deploy_environment
+from groundplan_operate.ingest import put_dataset
+from groundplan_operate.lineage import show_lineage, wait_for_run
+from groundplan_operate.options import repository
+from groundplan_operate.train import train_workload
+
+WORKLOAD = "digit-reader"
+
+
+@click.command
+def demo() -> None:
+    """Deploy `local`, put data into the lake, train a model, and ask what it was made from."""
+    root, console = repository(), Console(highlight=False)
+    console.rule("The platform: accounts, bootstrap, stacks")
+    accounts = deploy_environment(root, "local", show=click.echo)
+
+    console.rule("A real data set goes into the lake")
+    workload = read_workload(root, WORKLOAD)
+    with tempfile.TemporaryDirectory() as folder:
+        _make_data(root, Path(folder))
+        manifest = put_dataset(accounts, workload, Path(folder))
+    click.echo(f"{len(manifest.entries)} files below s3://{manifest.bucket}/{manifest.prefix}")
+    click.echo(f"manifest root {manifest.root}")
+
+    console.rule("A model is trained, on spot capacity")
+    job = train_workload(accounts, workload, spot=True, show=click.echo)
+    if job["status"] != "Completed":
+        raise Refused(f"training job {job['training_job_name']}: {job['failure_reason']}")
+
+    console.rule("What stands where")
+    console.print(_stacks(accounts))
+    console.print(_model(job))
+    console.rule("What was this model made from?")
+    show_lineage(accounts, wait_for_run(accounts, job["training_job_name"]), console)
+    click.echo("\nAsk again: .venv/bin/groundplan lineage digit-reader -e local --json\nEnd it:    make stop")
+
+
+def _make_data(root: Path, folder: Path) -> None:
+    script = root / "workloads" / WORKLOAD / "data.py"
+    done = subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True)
+    if done.returncode:
+        raise Refused(f"workloads/{WORKLOAD}/data.py: {done.stderr.strip().rpartition(chr(10))[2]}")
+
+
+def _stacks(accounts: Accounts) -> Table:
+    table = Table("account", "stack", "resources", "status", title="Stacks by account")
+    for account in ACCOUNTS:
+        client = accounts.client("cloudformation", account)
+        stacks: list[dict[str, Any]] = client.describe_stacks()["Stacks"]
+        for stack in sorted(stacks, key=lambda stack: str(stack["StackName"])):
+            resources = client.describe_stack_resources(StackName=stack["StackName"])["StackResources"]
+            table.add_row(account, stack["StackName"], str(len(resources)), stack["StackStatus"])
+    return table
+
+
+def _model(job: Mapping[str, Any]) -> Table:
+    table = Table("what", "value", title="The model")
+    table.add_row("training job", job["training_job_name"])
+    table.add_row("artefact", job["artefact"])
+    table.add_row("accuracy", f"{job['metrics']['accuracy']:.3f}")
+    for digit in range(10):
+        accuracy = job["metrics"][f"accuracy_digit_{digit}"]
+        table.add_row(f"accuracy of digit {digit}", f"{accuracy:.3f} {'█' * round(accuracy * 20)}")
+    table.add_row("seconds, billable", f"{job['training_seconds']}, {job['billable_seconds']}")
+    return table

@@ -1,0 +1,66 @@
+"""`groundplan deploy`: start what must run, bootstrap the accounts, deploy every stack."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import click
+
+from groundplan.environment import environment_file, read_environment
+from groundplan.refusal import BadInput
+from groundplan.workload import read_workloads
+from groundplan_operate import embedded_aws
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.bootstrap import ACCOUNTS, bootstrap
+from groundplan_operate.options import in_environment, repository
+from groundplan_operate.toolkit import needs_person, run_cdk
+
+
+@click.command
+@in_environment
+def deploy(environment_name: str) -> None:
+    """Deploy an environment; again, it changes nothing and says so."""
+    deploy_environment(repository(), environment_name, show=click.echo)
+
+
+def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str], None]) -> Accounts:
+    """The whole road to a deployed environment. Everything a person wrote is read before anything is made."""
+    environment = read_environment(root, environment_name)
+    read_workloads(root)
+    if placeholders := environment.placeholders(str(environment_file(root, environment_name))):
+        raise BadInput(placeholders)
+    accounts = Accounts(root, environment)
+    if environment.embedded_aws:
+        show(f"1/3  {embedded_aws.start(root)}")
+    else:
+        show(f"1/3  AWS, region {environment.region}")
+    show("2/3  bootstrap of the accounts")
+    # Quiet: four at once would speak across each other; an error carries CDK's own line.
+    with ThreadPoolExecutor(len(ACCOUNTS)) as pool:
+        for said in pool.map(partial(bootstrap, accounts, show=_quiet), ACCOUNTS):
+            show(f"     {said}")
+    show(f"3/3  cdk deploy --all, environment {environment.name}")
+    lines = run_cdk(
+        accounts,
+        ["deploy", "--all", "--concurrency", "4", "--progress", "events", *needs_person(accounts)],
+        show=lambda line: show(f"     {line}") if _worth_showing(line) else None,
+    )
+    finished = [line for line in lines if line.strip().startswith("✅")]
+    unchanged = [line for line in finished if "(no changes)" in line]
+    changed = len(finished) - len(unchanged)
+    show(f"done: {changed} stacks changed, {len(unchanged)} as they were" if changed else _nothing(len(unchanged)))
+    return accounts
+
+
+def _quiet(_line: str) -> None:
+    pass
+
+
+def _nothing(stacks: int) -> str:
+    return f"done: nothing changed, all {stacks} stacks are as they should be"
+
+
+def _worth_showing(line: str) -> bool:
+    """Stacks and steps, without the ARNs, the resource-by-resource counters and the blank lines between."""
+    return bool(line.strip()) and not line.startswith(("arn:", "Stack ARN", "Outputs:")) and " | " not in line

@@ -1,0 +1,68 @@
+"""`groundplan destroy`: take an environment's stacks down, with what they hold."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from botocore.exceptions import ClientError
+
+from groundplan.environment import AccountName, read_environment
+from groundplan.names import ZONES
+from groundplan.refusal import Refused
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.options import in_environment, repository
+from groundplan_operate.toolkit import run_cdk
+
+
+@click.command
+@in_environment
+@click.option("--yes", is_flag=True, help="do not ask")
+def destroy(environment_name: str, yes: bool) -> None:
+    """Empty the buckets and destroy every stack; what is already gone is passed over."""
+    root = repository()
+    accounts = Accounts(root, read_environment(root, environment_name))
+    environment = accounts.environment
+    if environment.retain_data:
+        raise Refused(
+            f"environments/{environment.name}.toml says retain_data = true: its stacks are protected and its data "
+            "outlives them. To take it down, set retain_data = false, deploy, and destroy then"
+        )
+    if not yes and not environment.embedded_aws:
+        click.confirm(f"Delete every stack of {environment.name} with all its data and models?", abort=True)
+    for bucket, account in _buckets(accounts):
+        _empty(accounts.client("s3", account), bucket, click.echo)
+    run_cdk(accounts, ["destroy", "--all", "--force"], show=lambda line: click.echo(line) if line.strip() else None)
+    click.echo(f"done: {environment.name} is gone; the accounts stay bootstrapped")
+
+
+def _buckets(accounts: Accounts) -> list[tuple[str, AccountName]]:
+    names = accounts.names
+    lake: list[tuple[str, AccountName]] = [(names.lake_bucket(zone), "data") for zone in ZONES]
+    # The buckets for access logs come last: emptying the others is logged there.
+    return [
+        *lake,
+        (names.artefacts_bucket(), "ai"),
+        (names.events_bucket(), "ai"),
+        (names.lake_logs_bucket(), "data"),
+        (names.artefacts_logs_bucket(), "ai"),
+    ]
+
+
+def _empty(s3: Any, bucket: str, show: Callable[[str], None]) -> None:
+    """Every version of every object; CloudFormation deletes only empty buckets."""
+    deleted = 0
+    try:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
+            if objects:
+                answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+                if errors := answer.get("Errors"):
+                    raise Refused(f"s3://{bucket}/{errors[0]['Key']}: {errors[0]['Message']}")
+                deleted += len(objects)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchBucket":
+            show(f"s3://{bucket}: already gone")
+            return
+        raise
+    show(f"s3://{bucket}: {deleted} object versions deleted")

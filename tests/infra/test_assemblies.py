@@ -1,0 +1,252 @@
+"""What must hold for every environment's templates. `assembly` is each of local, dev and prod in turn."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_s3 as s3
+from cdk_nag import AwsSolutionsChecks
+
+ACCOUNT_OF = {"DataLake": "data", "Platform": "ai", "Lineage": "ai", "Workload-digit-reader": "ai"}
+MOST_ACKNOWLEDGEMENTS = 40
+
+
+def test_the_validator_and_cdk_nag_have_nothing_to_say(assembly: Any) -> None:
+    assert assembly.report["pluginReports"] == []
+
+
+def test_cdk_nag_would_speak_up(tmp_path: Path) -> None:
+    app = cdk.App(outdir=str(tmp_path), analytics_reporting=False)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
+    s3.Bucket(cdk.Stack(app, "Careless"), "Open")
+    with pytest.raises(RuntimeError):
+        app.synth()
+    assert "AwsSolutions-S1" in (tmp_path / "validation-report.json").read_text()
+
+
+def test_cfn_lint_has_nothing_to_say(assembly: Any) -> None:
+    templates = [str(path) for path in sorted(assembly.folder.glob("*.template.json"))]
+    command = [str(Path(sys.executable).with_name("cfn-lint")), *templates]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout + done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_each_stack_stands_in_its_account_under_the_environments_qualifier(assembly: Any) -> None:
+    manifest = json.loads((assembly.folder / "manifest.json").read_text())["artifacts"]
+    stacks = {name: artifact for name, artifact in manifest.items() if artifact["type"] == "aws:cloudformation:stack"}
+    accounts = assembly.environment.account_ids()
+    region, qualifier = assembly.environment.region, assembly.environment.qualifier
+    assert {name: artifact["environment"] for name, artifact in stacks.items()} == {
+        name: f"aws://{accounts[account]}/{region}" for name, account in ACCOUNT_OF.items()
+    }
+    for name, artifact in stacks.items():
+        role = artifact["properties"]["assumeRoleArn"]
+        assert role.endswith(f":role/cdk-{qualifier}-deploy-role-{accounts[ACCOUNT_OF[name]]}-{region}")
+
+
+def test_no_policy_names_a_role_of_another_account(assembly: Any) -> None:
+    for stack, template in assembly.templates.items():
+        own = assembly.environment.account_ids()[ACCOUNT_OF[stack]]
+        for path, principal in _principals(template["Resources"]):
+            for arn in re.findall(r"arn:aws:(?:iam|sts)::(\d{12}):(\S+?)\"", json.dumps(principal)):
+                assert arn[0] == own or arn[1] == "root", f"{stack}{path}: {principal}"
+
+
+def test_whoever_of_another_account_is_let_in_is_narrowed_by_who_he_is(assembly: Any) -> None:
+    ai = assembly.environment.accounts.ai
+    found = 0
+    for _, _, resource in (*assembly.resources("AWS::S3::BucketPolicy"), *assembly.resources("AWS::KMS::Key")):
+        document = resource["Properties"].get("PolicyDocument") or resource["Properties"]["KeyPolicy"]
+        for statement in document["Statement"]:
+            if assembly.environment.accounts.data != ai and f"{ai}:root" in json.dumps(statement["Principal"]):
+                if statement["Action"] == "kms:*":
+                    continue  # a key of the ai account itself
+                found += 1
+                assert statement["Condition"]["ArnLike"]["aws:PrincipalArn"].startswith(f"arn:aws:iam::{ai}:role/")
+                assert statement["Condition"]["Null"] == {"aws:PrincipalTag/workload": "false"}
+    assert found == 3
+
+
+def test_every_statement_for_a_service_says_for_whom(assembly: Any) -> None:
+    """Lambda's own trust is the exception: it offers no source condition for the role of a function."""
+    for stack, template in assembly.templates.items():
+        for logical_id, resource in template["Resources"].items():
+            for statement in _statements(resource):
+                service = statement.get("Principal", {})
+                if not isinstance(service, dict) or "Service" not in service or statement["Effect"] == "Deny":
+                    continue
+                if service["Service"] == "lambda.amazonaws.com":
+                    continue
+                condition = json.dumps(statement.get("Condition", {}))
+                assert "aws:Source" in condition or "EncryptionContext" in condition, f"{stack}/{logical_id}"
+
+
+def test_every_bucket_is_private_versioned_encrypted_and_logged(assembly: Any) -> None:
+    buckets = list(assembly.resources("AWS::S3::Bucket"))
+    assert len(buckets) == 7
+    for _, logical_id, bucket in buckets:
+        properties = bucket["Properties"]
+        assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}, logical_id
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+        encryption = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
+        holds_logs = "logs" in properties["BucketName"]
+        algorithm = encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"]
+        assert algorithm == ("AES256" if holds_logs else "aws:kms")
+        assert holds_logs or properties["LoggingConfiguration"]["DestinationBucketName"].split("-")[2:4] != []
+        assert len(properties["BucketName"]) <= 63
+
+
+def test_plain_http_and_old_tls_are_refused_by_every_bucket(assembly: Any) -> None:
+    policies = list(assembly.resources("AWS::S3::BucketPolicy"))
+    assert len(policies) == 7
+    for _, _, policy in policies:
+        denies = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+        conditions = json.dumps([statement["Condition"] for statement in denies])
+        assert '"aws:SecureTransport": "false"' in conditions
+        assert "s3:TlsVersion" in conditions
+
+
+def test_data_is_kept_where_the_environment_says_so(assembly: Any) -> None:
+    expected = "Retain" if assembly.environment.retain_data else "Delete"
+    for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::ECR::Repository"):
+        policies = {resource["DeletionPolicy"] for _, _, resource in assembly.resources(kind)}
+        assert policies == {expected}, kind
+
+
+def test_every_function_has_json_logs_a_kept_log_group_and_a_dead_letter_queue(assembly: Any) -> None:
+    functions = list(assembly.resources("AWS::Lambda::Function"))
+    assert len(functions) == 2
+    groups = {logical_id: group for _, logical_id, group in assembly.resources("AWS::Logs::LogGroup")}
+    for _, _, function in functions:
+        properties = function["Properties"]
+        assert properties["LoggingConfig"]["LogFormat"] == "JSON"
+        group = groups[properties["LoggingConfig"]["LogGroup"]["Ref"]]
+        assert group["Properties"]["RetentionInDays"] == assembly.environment.log_retention_days
+        assert properties["DeadLetterConfig"]["TargetArn"]
+    configured = list(assembly.resources("AWS::Lambda::EventInvokeConfig"))
+    assert [c["Properties"]["MaximumRetryAttempts"] for _, _, c in configured] == [2, 2]
+
+
+def test_functions_are_built_for_the_environments_processor(assembly: Any) -> None:
+    found = {f["Properties"]["Architectures"][0] for _, _, f in assembly.resources("AWS::Lambda::Function")}
+    if assembly.environment.architecture != "host":
+        assert found == {assembly.environment.architecture}
+    assert len(found) == 1
+
+
+def test_every_rule_keeps_what_it_cannot_deliver(assembly: Any) -> None:
+    rules = list(assembly.resources("AWS::Events::Rule"))
+    assert len(rules) == 4
+    for _, _, rule in rules:
+        for target in rule["Properties"]["Targets"]:
+            assert target["DeadLetterConfig"]["Arn"]
+
+
+def test_lineage_hears_of_training_jobs_model_packages_and_endpoints(assembly: Any) -> None:
+    patterns = [
+        rule["Properties"]["EventPattern"]
+        for _, _, rule in assembly.resources("AWS::Events::Rule")
+        if "EventPattern" in rule["Properties"]
+    ]
+    assert {tuple(pattern["source"]) for pattern in patterns} == {("aws.sagemaker",)}
+    assert {kind for pattern in patterns for kind in pattern["detail-type"]} == {
+        "SageMaker Training Job State Change",
+        "SageMaker Model Package State Change",
+        "SageMaker Endpoint State Change",
+    }
+
+
+def test_the_lineage_table_can_be_restored_to_any_second(assembly: Any) -> None:
+    [(_, _, table)] = assembly.resources("AWS::DynamoDB::Table")
+    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["Properties"]["TableName"] == assembly.names.lineage_table()
+
+
+def test_an_event_in_the_dead_letter_queue_rings(assembly: Any) -> None:
+    [(_, _, alarm)] = assembly.resources("AWS::CloudWatch::Alarm")
+    properties = alarm["Properties"]
+    assert properties["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert properties["Threshold"] == 1
+    assert len(properties["AlarmActions"]) == 1
+
+
+def test_images_cannot_be_replaced_and_are_scanned(assembly: Any) -> None:
+    for _, _, repository in assembly.resources("AWS::ECR::Repository"):
+        assert repository["Properties"]["ImageTagMutability"] == "IMMUTABLE"
+        assert repository["Properties"]["ImageScanningConfiguration"] == {"ScanOnPush": True}
+
+
+def test_a_training_role_reads_its_own_data_and_writes_its_own_prefix(assembly: Any) -> None:
+    [(_, _, policy)] = [
+        entry for entry in assembly.resources("AWS::IAM::ManagedPolicy") if entry[0] == "Workload-digit-reader"
+    ]
+    by_sid = {s["Sid"]: s for s in policy["Properties"]["PolicyDocument"]["Statement"]}
+    data, artefacts = assembly.names.lake_bucket("curated"), assembly.names.artefacts_bucket()
+    own = f"arn:aws:s3:::{artefacts}/workloads/digit-reader"
+    assert by_sid["ReadData"]["Resource"] == f"arn:aws:s3:::{data}/digit-reader/*"
+    assert by_sid["ReadCode"]["Resource"] == f"{own}/code/*"
+    assert sorted(by_sid["WriteOwnPrefix"]["Resource"]) == [f"{own}/checkpoints/*", f"{own}/output/*"]
+    writers = [
+        sid
+        for sid, statement in by_sid.items()
+        if "Put" in json.dumps(statement["Action"]) and sid != "WriteOwnPrefix"
+    ]
+    assert writers == ["WriteLogs", "PublishMetrics"]
+
+
+def test_environments_differ_only_in_values(assemblies: Mapping[str, Any]) -> None:
+    shapes = {
+        name: {
+            stack: {logical_id: resource["Type"] for logical_id, resource in template["Resources"].items()}
+            for stack, template in assembly.templates.items()
+        }
+        for name, assembly in assemblies.items()
+    }
+    assert shapes["local"] == shapes["dev"] == shapes["prod"]
+
+
+def test_acknowledgements_are_few_and_each_stands_on_one_resource_with_a_reason(assembly: Any) -> None:
+    reasons = [
+        reason
+        for metadata in assembly.folder.glob("*.metadata.json")
+        for reason in _acknowledgements(json.loads(metadata.read_text()))
+    ]
+    assert 0 < len(reasons) <= MOST_ACKNOWLEDGEMENTS
+    assert all(len(reason) > 20 for reason in reasons)
+
+
+def _acknowledgements(metadata: Any) -> Iterator[str]:
+    if isinstance(metadata, dict):
+        for key, value in metadata.items():
+            if key.startswith("Annotation::"):
+                yield value
+            else:
+                yield from _acknowledgements(value)
+    elif isinstance(metadata, list):
+        for value in metadata:
+            yield from _acknowledgements(value)
+
+
+def _statements(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for value in resource.get("Properties", {}).values():
+        if isinstance(value, dict) and isinstance(value.get("Statement"), list):
+            yield from value["Statement"]
+
+
+def _principals(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "Principal":
+                yield path, value
+            else:
+                yield from _principals(value, f"{path}/{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _principals(value, f"{path}/{index}")

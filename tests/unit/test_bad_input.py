@@ -1,0 +1,193 @@
+"""Everything a person may write wrong in a file: one line with file, field, value and what is allowed."""
+
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundplan.environment import read_environment
+from groundplan.refusal import BadInput, shown
+from groundplan.toml_file import LARGEST_FILE_BYTES
+from groundplan.workload import read_workload, read_workloads
+
+ENVIRONMENT = "environments/dev.toml"
+WORKLOAD = "workloads/digit-reader/workload.toml"
+
+
+def change(repository: Path, file: str, old: str, new: str) -> None:
+    """Replace the first line that starts with `old`."""
+    path = repository / file
+    text, count = re.subn(rf"(?m)^{re.escape(old)}.*$", lambda _: new, path.read_text(), count=1)
+    assert count == 1, f"{file} has no line that starts with {old}"
+    path.write_text(text)
+
+
+def said(error: pytest.ExceptionInfo[BadInput]) -> str:
+    """What the person reads; every line of it names a file or field and says what is allowed."""
+    text = str(error.value)
+    assert "Traceback" not in text
+    for line in text.splitlines():
+        assert " is not allowed; " in line
+        assert len(line) < 800
+    return text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "telling"),
+    [
+        ("region", 'region = "us-east-9"', ["region", "us-east-9", "eu-central-1"]),
+        ("region", 'region = "cn-north-1"', ["region", "cn-north-1"]),
+        ("prefix", 'prefix = "Groundplan"', ["prefix", "Groundplan", "lower-case"]),
+        ("prefix", 'prefix = "a-very-long-prefix"', ["prefix", "12"]),
+        ("prefix", 'prefix = "../x"', ["prefix", "../x"]),
+        ("prefix", "prefix = 7", ["prefix", "7", "string"]),
+        ("prefix", "prefixx = 'groundplan'", ["prefixx", "unknown key", "did you mean prefix?"]),
+        ("prefix", "", ["prefix", "nothing", "required"]),
+        ("prefix", 'prefix = "grоundplan"', ["prefix", "U+043E CYRILLIC SMALL LETTER O"]),
+        ("ai", 'ai = "77778888999"', ["accounts.ai", "77778888999", "12 digits"]),
+        ("ai", "ai = 777788889999", ["accounts.ai", "777788889999", "string"]),
+        ("ai", 'ai = "７77788889999"', ["accounts.ai", "FULLWIDTH DIGIT SEVEN", "12 digits"]),
+        ("ai", 'ai = "7777 8888 9999"', ["accounts.ai", "12 digits"]),
+        ("ai", 'ai = "888899990000"', ["accounts.data equals accounts.ai", "888899990000", "shared"]),
+        ("ai", 'ai = "111122223333"', ["accounts.ai equals accounts.tooling"]),
+        ("architecture", 'architecture = "host"', ["architecture", "host", "arm64"]),
+        ("architecture", 'architecture = "sparc"', ["architecture", "sparc", "arm64"]),
+        ("retain_data", 'retain_data = "no"', ["retain_data", "no", "boolean"]),
+        ("log_retention_days", "log_retention_days = 31", ["log_retention_days", "31", "30"]),
+        ("owner", 'owner = ""', ["owner", "1 to 128"]),
+        ("name", 'name = "prod"', ["name", "prod", '"dev"']),
+        ("owner", 'owner = "x"\nowner = "y"', ["Cannot overwrite", "each key may stand once"]),
+        ("owner", "owner = ", ["Invalid value", "TOML"]),
+    ],
+)
+def test_a_wrong_environment_is_refused_in_a_line(repository: Path, old: str, new: str, telling: list[str]) -> None:
+    change(repository, ENVIRONMENT, old, new)
+    with pytest.raises(BadInput) as error:
+        read_environment(repository, "dev")
+    text = said(error)
+    assert text.startswith(ENVIRONMENT)
+    for words in telling:
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "telling"),
+    [
+        ("name", 'name = "Digit_Reader"', ["name", "Digit_Reader", "lower-case"]),
+        ("name", 'name = "digit--reader"', ["name", "digit--reader"]),
+        ("name", f'name = "{"d" * 25}"', ["name", "3 to 24"]),
+        ("name", 'name = "other-reader"', ["name", "other-reader", '"digit-reader", the name of the folder']),
+        ("script", 'script = "../../app.py"', ["training.script", "../../app.py", "plain name"]),
+        ("script", 'script = "absent.py"', ["training.script", "absent.py", "a file of the workload's folder"]),
+        ("instance_type", 'instance_type = "m5.large"', ["training.instance_type", "m5.large", "ml.m5.large"]),
+        ("max_runtime_seconds", "max_runtime_seconds = 5", ["training.max_runtime_seconds", "5", "60"]),
+        ("max_runtime_seconds", "max_runtime_seconds = true", ["training.max_runtime_seconds", "True"]),
+        ("max_wait_seconds", "max_wait_seconds = 60", ["max_wait_seconds = 60", "max_runtime_seconds = 1800"]),
+        ("key_metric", 'key_metric = "f1"', ["key_metric = f1", "accuracy"]),
+        ("accuracy ", "accuracy = '('", ["training.metrics.accuracy", "regular expression"]),
+        ("accuracy ", "accuracy = 'a(b)(c)'", ["training.metrics.accuracy", "exactly one group"]),
+        ("channels", "channels = []", ["data.channels", "at least 1"]),
+        ("classification", 'classification = "secret"', ["data.classification", "secret", "confidential"]),
+        ("seed", "seed = -1", ["training.seed", "-1"]),
+        ("seed", "seeds = 1", ["training.seeds", "did you mean seed?"]),
+    ],
+)
+def test_a_wrong_workload_is_refused_in_a_line(repository: Path, old: str, new: str, telling: list[str]) -> None:
+    change(repository, WORKLOAD, old, new)
+    with pytest.raises(BadInput) as error:
+        read_workload(repository, "digit-reader")
+    text = said(error)
+    assert text.startswith(WORKLOAD)
+    for words in telling:
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("content", "telling"),
+    [
+        (b"", "an empty file"),
+        (b" \n\t\n", "an empty file"),
+        (b"#" * 10_000_000, f"at most {LARGEST_FILE_BYTES} bytes"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"a = " + b"[" * 100_000, "TOML 1.0"),
+        (b"\0", "TOML 1.0"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_refused_in_a_line(repository: Path, content: bytes, telling: str) -> None:
+    (repository / ENVIRONMENT).write_bytes(content)
+    with pytest.raises(BadInput) as error:
+        read_environment(repository, "dev")
+    assert telling in said(error)
+
+
+@pytest.mark.parametrize("name", ["", "../dev", "dev.toml", "DEV", "dеv", "/etc/passwd", "dev\n"])
+def test_only_an_environment_that_exists_is_read(repository: Path, name: str) -> None:
+    with pytest.raises(BadInput) as error:
+        read_environment(repository, name)
+    assert "allowed: dev, local, prod" in said(error)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../digit-reader", "digit-reader/", "digit–reader"])
+def test_only_a_workload_that_exists_is_read(repository: Path, name: str) -> None:
+    with pytest.raises(BadInput) as error:
+        read_workload(repository, name)
+    assert "allowed: digit-reader" in said(error)
+
+
+def test_a_workload_folder_without_its_file_is_named(repository: Path) -> None:
+    (repository / "workloads/hollow").mkdir()
+    with pytest.raises(BadInput) as error:
+        read_workloads(repository)
+    assert "workloads/hollow/workload.toml" in said(error)
+
+
+def test_all_that_is_wrong_is_said_at_once(repository: Path) -> None:
+    change(repository, ENVIRONMENT, "region", 'region = "mars-1"')
+    change(repository, ENVIRONMENT, "owner", "ovner = 'x'")
+    with pytest.raises(BadInput) as error:
+        read_environment(repository, "dev")
+    assert {finding.field for finding in error.value.findings} == {"region", "owner", "ovner"}
+
+
+def test_ai_and_data_may_share_an_account_only_by_saying_so(repository: Path) -> None:
+    change(repository, ENVIRONMENT, "data", 'data = "777788889999"')
+    with pytest.raises(BadInput):
+        read_environment(repository, "dev")
+    change(repository, ENVIRONMENT, "owner", 'owner = "x"\nshared = ["ai", "data"]')
+    assert read_environment(repository, "dev").shared == ("ai", "data")
+
+
+def test_application_never_shares(repository: Path) -> None:
+    change(repository, ENVIRONMENT, "application", 'application = "777788889999"')
+    change(repository, ENVIRONMENT, "owner", 'owner = "x"\nshared = ["ai", "data"]')
+    with pytest.raises(BadInput) as error:
+        read_environment(repository, "dev")
+    assert "accounts.ai equals accounts.application" in said(error)
+
+
+def test_placeholders_are_found_in_aws_and_meant_in_local(repository: Path) -> None:
+    for name, count in (("local", 0), ("dev", 4), ("prod", 4)):
+        assert len(read_environment(repository, name).placeholders(name)) == count
+    change(repository, ENVIRONMENT, "ai", 'ai = "395839583958"')
+    assert len(read_environment(repository, "dev").placeholders("dev")) == 3
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=400))
+def test_whatever_bytes_a_file_holds_the_answer_is_bad_input(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "environments").mkdir()
+        (Path(folder) / ENVIRONMENT).write_bytes(content)
+        with pytest.raises(BadInput):
+            read_environment(Path(folder), "dev")
+
+
+@given(st.text())
+def test_a_value_is_always_shown_on_one_short_ascii_line(value: str) -> None:
+    text = shown(value)
+    assert text.isascii()
+    assert "\n" not in text
+    assert len(text) < 1200
