@@ -1,0 +1,38 @@
+"""Puts ministack, moto and what this package adds together. Imported after the settings are in place."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from groundplan_local import bridge, bucket_policies
+from groundplan_local.bridge import Answer, Call, Moto
+from groundplan_local.joints import joint
+from groundplan_local.sagemaker import SageMaker
+from groundplan_local.training.operations import TrainingJobs
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The application to serve, and what to end when it ends."""
+
+    application: Callable[[Any, Any, Any], Awaitable[None]]
+    training_jobs: TrainingJobs
+
+    def close(self) -> None:
+        """End everything that the server started."""
+        self.training_jobs.close()
+
+
+def assemble(state: Path) -> Assembly:
+    """The embedded AWS; training jobs live below `state`."""
+    moto = Moto()
+    training_jobs = TrainingJobs(state / "training")
+    sagemaker = SageMaker(moto, training_jobs)
+
+    def answer(call: Call) -> Answer:
+        return sagemaker.answer(call) if call.service == "sagemaker" else moto.call(call)
+
+    bridge.install(answer)
+    bucket_policies.install()
+    return Assembly(joint("ministack.app", "app"), training_jobs)

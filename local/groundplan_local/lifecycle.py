@@ -1,0 +1,158 @@
+"""Start, find and stop the server that runs detached; what is known of it lies in `server.json`."""
+
+import fcntl
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+POLL_SECONDS = 0.05
+HEALTH_PATH = "/_ministack/health"
+PORT_TAKEN = 2  # the exit status of `serve` when it could not have its port
+
+
+class StartError(Exception):
+    """The server did not start; the message is one line for people."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server as `server.json` describes it. `process_started` tells it from a later process of the same id."""
+
+    endpoint_url: str
+    port: int
+    pid: int
+    process_started: float
+
+    @classmethod
+    def this_process(cls, port: int) -> "Server":
+        """The server that is being started by this very process."""
+        process = psutil.Process()
+        return cls(f"http://127.0.0.1:{port}", port, process.pid, process.create_time())
+
+    @classmethod
+    def read(cls, state: Path) -> "Server | None":
+        """From `server.json`; None when there is none or it was cut short."""
+        try:
+            return cls(**json.loads((state / "server.json").read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def write(self, state: Path) -> None:
+        """To `server.json`, as a whole."""
+        draft = state / "server.json.draft"
+        draft.write_text(json.dumps(self.to_json(), indent=2) + "\n")
+        draft.replace(state / "server.json")
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented keys of `server.json` and of `--json`."""
+        return asdict(self)
+
+    def process(self) -> psutil.Process | None:
+        """The live process; None when it ended, even if another one has its id by now."""
+        with suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.process_started) < 1
+            if same and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
+
+    def answers(self) -> bool:
+        """Whether it serves the bridged services as well as ministack's own."""
+        # A proxy of the environment must not stand between this machine and itself.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"{self.endpoint_url}{HEALTH_PATH}", timeout=5) as response:
+                return "sagemaker" in json.load(response).get("services", {})
+        except (OSError, ValueError):
+            return False
+
+
+def running(state: Path) -> Server | None:
+    """The server of this state folder, if it lives and answers."""
+    server = Server.read(state)
+    return server if server and server.process() and server.answers() else None
+
+
+def start(state: Path, port: int) -> tuple[Server, bool]:
+    """The server of this state folder, and whether it is new. Raises StartError."""
+    state = state.resolve()
+    state.mkdir(parents=True, exist_ok=True)
+    with _alone(state):
+        if server := running(state):
+            return server, False
+        _end(state)  # what does not answer, and what it may have left behind
+        return _start(state, port), True
+
+
+def stop(state: Path) -> Server | None:
+    """End the server and its children; returns the server that was running, if any."""
+    state = state.resolve()
+    if not state.is_dir():
+        return None
+    with _alone(state):
+        return _end(state)
+
+
+def _start(state: Path, port: int) -> Server:
+    command = [sys.executable, "-m", "groundplan_local", "serve", "--state", str(state), "--port", str(port)]
+    log = state / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if (exit_code := process.poll()) is not None:
+            raise StartError(_last_line(log), 2 if exit_code == PORT_TAKEN else 1)
+        server = Server.read(state)
+        if server and server.pid == process.pid and server.answers():
+            return server
+        time.sleep(POLL_SECONDS)
+    process.kill()
+    process.wait()
+    raise StartError(f"the server did not answer within {START_SECONDS:.0f} seconds; its log: {log}")
+
+
+def _end(state: Path) -> Server | None:
+    server = Server.read(state)
+    process = server.process() if server else None
+    if process:
+        # Functions and training jobs run as children; a server that must be killed cannot end them itself.
+        with suppress(psutil.Error):
+            children = process.children(recursive=True)
+            process.terminate()
+            _, alive = psutil.wait_procs([process], timeout=STOP_SECONDS)
+            for left in [*alive, *children]:
+                with suppress(psutil.Error):
+                    left.kill()
+            psutil.wait_procs([process, *children], timeout=STOP_SECONDS)
+    (state / "server.json").unlink(missing_ok=True)
+    return server if process else None
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else f"the server ended without a word; its log: {log}"
+
+
+@contextmanager
+def _alone(state: Path) -> Generator[None]:
+    """One `start` or `stop` of a state folder at a time; the lock goes with the process that holds it."""
+    with (state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
