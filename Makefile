@@ -9,7 +9,7 @@ GROUNDPLAN := $(BIN)/groundplan
 MEMBERS := . constructs runtime operate local
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo deploy diff destroy stop test check bench lock clean
+.PHONY: help setup demo deploy diff destroy stop test check bench lock
 
 help: ## list the words
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -37,3 +37,35 @@ setup: .venv/.ready ## make .venv from the hashed lock, with Node and the CDK co
 lock: ## resolve the dependencies anew (after a change of a pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --no-emit-package groundplan-runtime --group dev $(MEMBERS:%=%/pyproject.toml) -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock runtime/pyproject.toml -o runtime/requirements.lock
+
+demo: setup ## set up, deploy `local`, train a model and show what stands where
+	@$(GROUNDPLAN) demo
+
+deploy: setup ## deploy an environment: make deploy [ENV=local]
+	@$(GROUNDPLAN) deploy -e $(ENV)
+
+diff: setup ## what a deployment would change
+	@$(GROUNDPLAN) diff -e $(ENV)
+
+destroy: setup ## take an environment's stacks down, with what they hold
+	@$(GROUNDPLAN) destroy -e $(ENV)
+
+stop: setup ## end the embedded AWS
+	@$(GROUNDPLAN) stop
+
+test: setup ## run every test; what they need, they start
+	@$(BIN)/python -m pytest
+
+check: setup ## ruff, pyright strict, cfn-lint and cdk-nag
+	@echo "check 1/4  ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@echo "check 2/4  pyright, strict"
+	@$(BIN)/node node_modules/pyright/index.js --level error
+	@echo "check 3/4  synthesis with AWS's schemas and cdk-nag: local, dev, prod"
+	@for name in local dev prod; do $(BIN)/cdk synth --quiet --output .groundplan/check/$$name --context environment=$$name || exit 1; done
+	@echo "check 4/4  cfn-lint"
+	@$(BIN)/cfn-lint .groundplan/check/*/*.template.json
+
+bench: setup ## figures, each with the command that made it
+	@$(BIN)/python tests/bench/figures.py

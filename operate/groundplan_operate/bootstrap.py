@@ -55,6 +55,7 @@ def bootstrap(accounts: Accounts, account: AccountName, *, show: Callable[[str],
         ],
         account=account,
         show=show,
+        with_app=False,
     )
     return f"{where}: bootstrapped now" + (", trusting tooling alone" if trusted else "")
 

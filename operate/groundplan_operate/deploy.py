@@ -14,7 +14,9 @@ from groundplan_operate import embedded_aws
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import ACCOUNTS, bootstrap
 from groundplan_operate.options import in_environment, repository
-from groundplan_operate.toolkit import needs_person, run_cdk
+from groundplan_operate.toolkit import run_cdk
+
+DONE = "✅"  # how cdk begins the line of a stack that is as it should be
 
 
 @click.command
@@ -41,15 +43,23 @@ def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str
         for said in pool.map(partial(bootstrap, accounts, show=_quiet), ACCOUNTS):
             show(f"     {said}")
     show(f"3/3  cdk deploy --all, environment {environment.name}")
+    arguments = ["deploy", "--all", "--concurrency", "4"]
+    if not environment.embedded_aws:
+        run_cdk(accounts, arguments)
+        show(f"done: {environment.name} is deployed")
+        return accounts
     lines = run_cdk(
         accounts,
-        ["deploy", "--all", "--concurrency", "4", "--progress", "events", *needs_person(accounts)],
-        show=lambda line: show(f"     {line}") if _worth_showing(line) else None,
+        [*arguments, "--progress", "events", "--require-approval", "never"],
+        show=lambda line: show(f"     {line}") if _tells_a_stack(line) else None,
     )
-    finished = [line for line in lines if line.strip().startswith("✅")]
+    finished = [line for line in lines if line.startswith(DONE)]
     unchanged = [line for line in finished if "(no changes)" in line]
     changed = len(finished) - len(unchanged)
-    show(f"done: {changed} stacks changed, {len(unchanged)} as they were" if changed else _nothing(len(unchanged)))
+    if changed:
+        show(f"done: {changed} stacks changed, {len(unchanged)} are as they were")
+    else:
+        show(f"done: nothing changed, all {len(unchanged)} stacks are as they should be")
     return accounts
 
 
@@ -57,10 +67,5 @@ def _quiet(_line: str) -> None:
     pass
 
 
-def _nothing(stacks: int) -> str:
-    return f"done: nothing changed, all {stacks} stacks are as they should be"
-
-
-def _worth_showing(line: str) -> bool:
-    """Stacks and steps, without the ARNs, the resource-by-resource counters and the blank lines between."""
-    return bool(line.strip()) and not line.startswith(("arn:", "Stack ARN", "Outputs:")) and " | " not in line
+def _tells_a_stack(line: str) -> bool:
+    return line.startswith((DONE, "❌")) or "deploying..." in line

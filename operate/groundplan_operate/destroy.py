@@ -31,7 +31,7 @@ def destroy(environment_name: str, yes: bool) -> None:
         click.confirm(f"Delete every stack of {environment.name} with all its data and models?", abort=True)
     for bucket, account in _buckets(accounts):
         _empty(accounts.client("s3", account), bucket, click.echo)
-    run_cdk(accounts, ["destroy", "--all", "--force"], show=lambda line: click.echo(line) if line.strip() else None)
+    run_cdk(accounts, ["destroy", "--all", "--force"])
     click.echo(f"done: {environment.name} is gone; the accounts stay bootstrapped")
 
 

@@ -13,4 +13,4 @@ from groundplan_operate.toolkit import run_cdk
 def diff(environment_name: str) -> None:
     """Show what a deployment would change; a stack that is not there yet is shown whole."""
     root = repository()
-    run_cdk(Accounts(root, read_environment(root, environment_name)), ["diff", "--all"], show=click.echo)
+    run_cdk(Accounts(root, read_environment(root, environment_name)), ["diff", "--all"])

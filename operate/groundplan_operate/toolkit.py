@@ -1,11 +1,11 @@
-"""Runs the CDK command line of this repository, shows what it says, and says what came of it."""
+"""Runs the CDK command line of this repository, and says what came of it."""
 
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from groundplan.environment import AccountName
-from groundplan.refusal import BadInput, Finding, Refused
+from groundplan.refusal import Refused
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import plain
 
@@ -15,51 +15,62 @@ def run_cdk(
     arguments: Sequence[str],
     *,
     account: AccountName = "tooling",
-    show: Callable[[str], None] = print,
-    allowed: Sequence[int] = (0,),
+    show: Callable[[str], None] | None = None,
+    with_app: bool = True,
 ) -> list[str]:
-    """Run `cdk` in an account and give its lines, each passed to `show` as it comes.
+    """Run `cdk` in an account; raises Refused when it fails.
 
-    Raises BadInput when the app refused its input (it exits with 2), Refused for any other status not `allowed`.
+    With `show`, every line is passed to it as it comes and all are given back, and those of a failure are kept in
+    `.groundplan/cdk-<verb>-<account>.log`. Without, cdk has the terminal to itself and may ask. `with_app` False
+    keeps it from synthesising the app, which bootstrapping has no need of.
     """
-    cdk = accounts.root / "node_modules/.bin/cdk"
-    node = accounts.root / ".venv/bin/node"
+    cdk, node = accounts.root / "node_modules/.bin/cdk", accounts.root / ".venv/bin/node"
     if not cdk.exists() or not node.exists():
         raise Refused("the CDK command line is not installed: make setup")
-    command = [str(node), str(cdk), *arguments, "--context", f"environment={accounts.environment.name}"]
+    context = ["--context", f"environment={accounts.environment.name}"] if with_app else []
+    command = [str(node), str(cdk), *arguments, *context]
+    # There is no cdk.json in node_modules.
+    folder = accounts.root if with_app else accounts.root / "node_modules"
+    variables = dict(accounts.variables(account))
+    if show is None:
+        status = subprocess.run(command, cwd=folder, env=variables).returncode
+        if status:
+            raise Refused(f"cdk {arguments[0]} ended with {status}; the lines above say why")
+        return []
+    status, lines = _piped(command, folder, variables, show)
+    if status:
+        raise Refused(_why(accounts.root / f".groundplan/cdk-{arguments[0]}-{account}.log", status, lines))
+    return lines
+
+
+def _piped(
+    command: Sequence[str], folder: Path, variables: dict[str, str], show: Callable[[str], None]
+) -> tuple[int, list[str]]:
     lines: list[str] = []
     with subprocess.Popen(
         command,
-        cwd=accounts.root,
-        env=dict(accounts.variables(account)),
-        stdin=None,
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
     ) as process:
-        assert process.stdout is not None  # noqa: S101 - it was asked for two lines above
-        for line in process.stdout:
+        for line in process.stdout or ():
             text = plain(line.rstrip())
             lines.append(text)
             show(text)
-    if any("Subprocess exited with error 2" in line for line in lines):
-        raise BadInput([Finding("app.py", "", "its input", "the lines above say what is wrong")])
-    if process.returncode not in allowed:
-        raise Refused(_why(arguments, process.returncode, lines))
-    return lines
+    return process.returncode, lines
 
 
-def needs_person(accounts: Accounts) -> list[str]:
-    """Approval options: nobody is asked for the embedded AWS; in AWS CDK asks before it widens permissions."""
-    return ["--require-approval", "never"] if accounts.environment.embedded_aws else []
-
-
-def relative(root: Path, path: Path) -> str:
-    """`path` as the repository would name it, where it lies inside."""
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _why(arguments: Sequence[str], status: int, lines: Sequence[str]) -> str:
-    telling = [line for line in lines if "❌" in line or "rror" in line or "failed" in line]
-    return f"cdk {arguments[0]} ended with {status}" + (f": {telling[-1].strip()}" if telling else "")
+def _why(log: Path, status: int, lines: Sequence[str]) -> str:
+    """The line that tells, and where the others are."""
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("\n".join(lines) + "\n")
+    telling = [
+        line.strip() for line in lines if "❌" in line or "rror" in line or "failed" in line or "allowed" in line
+    ]
+    spoken = [line.strip() for line in lines if line.strip()]
+    last = (telling or spoken or ["it said nothing"])[-1]
+    return f"{last} (cdk ended with {status}; all it said is in {log})"

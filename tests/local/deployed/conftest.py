@@ -1,0 +1,83 @@
+"""The platform as a newcomer gets it: `groundplan demo` run once a session, on an embedded AWS of its own."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+import pytest
+
+from groundplan.environment import read_environment
+from groundplan_operate.accounts import Accounts
+
+ROOT = Path(__file__).parents[3]
+GROUNDPLAN = ROOT / ".venv/bin/groundplan"
+ANSWERS_WITHIN_SECONDS = 60
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployed `local`: run commands against it, or ask its services."""
+
+    state: Path
+    demo: str
+    accounts: Accounts
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`groundplan <arguments>`."""
+        return groundplan(self.state, *arguments)
+
+    def client(self, service: str, account: Any = "ai") -> Any:
+        """A boto3 client in an account."""
+        return self.accounts.client(service, account)
+
+
+def groundplan(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, with an embedded AWS whose state is in `state`."""
+    return subprocess.run(
+        [str(GROUNDPLAN), *arguments], cwd=ROOT, env=variables(state), capture_output=True, text=True, timeout=280
+    )
+
+
+def variables(state: Path) -> Mapping[str, str]:
+    """The environment of a command that uses the embedded AWS in `state`."""
+    return {**os.environ, "GROUNDPLAN_LOCAL_STATE": str(state)}
+
+
+def until(found: Callable[[], T | None], what: str) -> T:
+    """Ask until there is an answer; fails with `what` when there is none in time."""
+    deadline = time.monotonic() + ANSWERS_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        if answer := found():
+            return answer
+        time.sleep(0.1)
+    pytest.fail(f"{what}: not within {ANSWERS_WITHIN_SECONDS} seconds")
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Generator[Deployed]:
+    """`groundplan demo`, and what it leaves standing."""
+    state = tmp_path_factory.mktemp("embedded-aws")
+    with pytest.MonkeyPatch.context() as patch:
+        # Tests read the state through the same code as the command.
+        patch.setenv("GROUNDPLAN_LOCAL_STATE", str(state))
+        try:
+            demo = groundplan(state, "demo")
+            assert demo.returncode == 0, demo.stdout + demo.stderr
+            yield Deployed(state, demo.stdout, Accounts(ROOT, read_environment(ROOT, "local")))
+        finally:
+            stopped = groundplan(state, "stop")
+            assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.fixture(autouse=True)
+def no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine is signed in to has nothing to do with the embedded AWS."""
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    boto3.DEFAULT_SESSION = None

@@ -1,0 +1,124 @@
+"""What a newcomer sees: the demo, and the questions it can be asked afterwards."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+ACCOUNTS = {"tooling": "111111111111", "application": "333333333333", "ai": "222222222222", "data": "444444444444"}
+
+
+def test_the_demo_shows_stacks_by_account_the_model_and_what_it_was_made_from(deployed: Any) -> None:
+    for words in ("groundplan-local-DataLake", "groundplan-local-Lineage", "groundplan-local-Workload-digit-reader"):
+        assert words in deployed.demo
+    assert re.search(r"accuracy of digit 9\s+│ (0\.\d+|1\.0+)", deployed.demo)
+    assert "What was this model made from?" in deployed.demo
+    assert "manifest root" in deployed.demo
+
+
+def test_the_lineage_of_the_model_is_complete(deployed: Any) -> None:
+    done = deployed.run("lineage", "digit-reader", "-e", "local", "--json")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)["runs"][0]
+    assert run["status"] == "Completed"
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", run["code_commit"])
+    assert re.fullmatch(r"[0-9a-f]{64}", run["data_manifest_root"])
+    assert re.fullmatch(r"[0-9a-f]{64}", run["environment_digest"])
+    assert run["image_digest"] is None
+    assert run["hyperparameters"]["epochs"] == "60"
+    assert float(run["metrics"]["accuracy"]) > 0.9
+    assert {f"accuracy_digit_{digit}" for digit in range(10)} <= set(run["metrics"])
+    bucket, _, key = run["artefact"].removeprefix("s3://").partition("/")
+    assert deployed.client("s3").head_object(Bucket=bucket, Key=key)["ContentLength"] > 0
+
+
+def test_the_data_in_the_lake_is_what_the_manifest_says(deployed: Any) -> None:
+    s3 = deployed.client("s3", "data")
+    bucket = deployed.accounts.names.lake_bucket("curated")
+    read: Any = lambda key, **more: s3.get_object(Bucket=bucket, Key=key, **more)["Body"].read()  # noqa: E731
+    pointer = json.loads(read("digit-reader/digits/current.json"))
+    manifest = json.loads(read(pointer["manifest"]))
+    assert [entry["key"] for entry in manifest["entries"]] == [
+        "train/part-0.csv",
+        "train/part-1.csv",
+        "train/part-2.csv",
+        "validation/part-0.csv",
+    ]
+    for entry in manifest["entries"]:
+        body = read(f"{manifest['prefix']}/{entry['key']}", VersionId=entry["version"])
+        assert len(body) == entry["size"]
+
+
+def test_each_account_trusts_the_tooling_account_and_no_other(deployed: Any) -> None:
+    for account, number in ACCOUNTS.items():
+        iam = deployed.client("iam", account)
+        roles = [role for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("cdk-gplan-")]
+        assert len(roles) == 5
+        for role in roles:
+            named = set(re.findall(r"[0-9]{12}", json.dumps(role["AssumeRolePolicyDocument"])))
+            assert named <= {number, ACCOUNTS["tooling"]}, role["RoleName"]
+        deploy = next(role for role in roles if "-deploy-role-" in role["RoleName"])
+        assert ACCOUNTS["tooling"] in json.dumps(deploy["AssumeRolePolicyDocument"])
+
+
+def test_cloudformation_deploys_under_the_platforms_policy_and_not_as_administrator(deployed: Any) -> None:
+    for account, number in ACCOUNTS.items():
+        attached = deployed.client("iam", account).list_attached_role_policies(
+            RoleName=f"cdk-gplan-cfn-exec-role-{number}-us-east-1"
+        )["AttachedPolicies"]
+        assert [policy["PolicyArn"] for policy in attached] == [
+            f"arn:aws:iam::{number}:policy/groundplan-local-execution"
+        ]
+
+
+def test_deploying_again_changes_nothing_and_says_so(deployed: Any) -> None:
+    done = deployed.run("deploy", "-e", "local")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "done: nothing changed, all 4 stacks are as they should be" in done.stdout
+    assert done.stdout.count("(no changes)") == 4
+
+
+def test_ingesting_the_same_data_again_changes_nothing(deployed: Any, tmp_path: Any) -> None:
+    for channel in ("train", "validation"):
+        (tmp_path / channel).mkdir()
+        (tmp_path / channel / "part-0.csv").write_text("1," + ",".join("0" * 64) + "\n")
+    pointer = f"{deployed.accounts.names.lake_bucket('curated')}"
+    before = deployed.client("s3", "data").get_object(Bucket=pointer, Key="digit-reader/digits/current.json")
+    kept = before["Body"].read()
+    try:
+        first = deployed.run("ingest", "digit-reader", str(tmp_path), "-e", "local", "--json")
+        again = deployed.run("ingest", "digit-reader", str(tmp_path), "-e", "local", "--json")
+    finally:
+        deployed.client("s3", "data").put_object(Bucket=pointer, Key="digit-reader/digits/current.json", Body=kept)
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    assert json.loads(first.stdout) == json.loads(again.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "telling"),
+    [
+        (
+            ["deploy", "-e", "dev"],
+            "environments/dev.toml: accounts.tooling: '111122223333' is not allowed; this is a",
+        ),
+        (["deploy", "-e", "nowhere"], "environment: 'nowhere' is not allowed; allowed: dev, local, prod"),
+        (["deploy", "-e", "../dev"], "environment: '../dev' is not allowed"),
+        (["train", "absent", "-e", "local"], "workload: 'absent' is not allowed; allowed: digit-reader"),
+        (["ingest", "digit-reader", "tests", "-e", "local"], "this folder must hold at least one file for it"),
+        (["lineage", "absent", "-e", "local"], "absent"),
+        (["frobnicate"], "No such command"),
+        (["deploy", "--nonsense"], "No such option"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_line(deployed: Any, arguments: list[str], telling: str) -> None:
+    done = deployed.run(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert telling in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_destroying_a_protected_environment_is_refused(deployed: Any) -> None:
+    done = deployed.run("destroy", "-e", "prod")
+    assert done.returncode == 1
+    assert "retain_data = true" in done.stderr
