@@ -1,0 +1,1 @@
+"""Run: what Lambda functions ship. `handlers/` parse, call and answer; `integrations/` hold one dependency a file."""
