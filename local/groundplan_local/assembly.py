@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundplan_local import bridge, bucket_policies
+from groundplan_local import bridge, bucket_policies, cloudformation, invocations
 from groundplan_local.bridge import Answer, Call, Moto
+from groundplan_local.control_plane import ControlPlane
 from groundplan_local.joints import joint
 from groundplan_local.sagemaker import SageMaker
 from groundplan_local.training.operations import TrainingJobs
@@ -28,11 +29,13 @@ def assemble(state: Path) -> Assembly:
     """The embedded AWS; training jobs live below `state`."""
     moto = Moto()
     training_jobs = TrainingJobs(state / "training")
-    sagemaker = SageMaker(moto, training_jobs)
+    sagemaker = SageMaker(ControlPlane(moto), training_jobs)
 
     def answer(call: Call) -> Answer:
         return sagemaker.answer(call) if call.service == "sagemaker" else moto.call(call)
 
     bridge.install(answer)
     bucket_policies.install()
+    cloudformation.install()
+    invocations.install()
     return Assembly(joint("ministack.app", "app"), training_jobs)

@@ -5,36 +5,52 @@ is installed. The modules are loaded by name, and late: ministack reads its sett
 neither project carries types, so what comes from here is `Any` and is narrowed by the one module that uses it.
 """
 
+import inspect
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-# module -> name -> parameters (None: not a function)
+# module -> name -> its parameters, as `parameters_of` writes them; None for what is not called
 JOINTS: dict[str, dict[str, str | None]] = {
-    "ministack.app": {
-        "SERVICE_HANDLERS": None,
-        "app": "scope, receive, send",
-    },
+    "ministack.app": {"SERVICE_HANDLERS": None, "app": "scope, receive, send"},
     "ministack.core.concurrency": {"run_reentrant": "fn, *args, thread_name="},
     "ministack.core.iam_evaluator": {
         "_request_origin": None,
         "evaluate_resource_policy": "doc, ctx, service=, named_only=, direct_only=",
         "resolve_principal": "access_key_id, account_id, credential=",
     },
-    "ministack.core.router": {"SERVICE_PATTERNS": None, "extract_access_key_id": "headers, query_params="},
     "ministack.core.responses": {
         "get_account_id": "",
         "get_region": "",
         "request_scope": "account_id, region",
     },
+    "ministack.core.router": {"SERVICE_PATTERNS": None, "extract_access_key_id": "headers, query_params="},
+    "ministack.services.cloudformation.provisioners": {
+        "_RESOURCE_HANDLERS": None,
+        "_physical_name": "stack_name, logical_id, lowercase=, max_len=, seeded=",
+    },
+    "ministack.services.cloudformation.stacks": {"_runs_on_worker_thread": "resource_type"},
+    "ministack.services.eventbridge": {
+        "_dispatch_to_lambda": "arn, payload",
+        "_invoke_target": "target, event, rule, view=",
+        "_pattern_event_view": "event",
+        "_put_events": "data, allow_aws_source=",
+    },
     "ministack.services.iam": {"_roles": None},
+    "ministack.services.lambda_svc": {
+        "_execute_function_warm": "func, event, request_id",
+        "_execute_function_with_config_scope": "func, event",
+        "_execution_record_for_config": "func, config",
+        "_get_func_record_for_ref": "function_ref",
+        "invoke_async_with_retry": "func, event",
+    },
     "ministack.services.s3": {
         "_foreign_bucket_allows": "owner_account, bucket_name, key, method, query_params, caller, headers=",
     },
-    "ministack.services.eventbridge": {
-        "_put_events": "data, allow_aws_source=",
-    },
-    "moto.core.botocore_stubber": {"BotocoreStubber": ""},
+    "ministack.services.sns": {"_topics": None},
+    "ministack.services.sqs": {"_queue_by_arn": "arn"},
     "moto.backends": {"get_backend": "name"},
+    "moto.core.botocore_stubber": {"BotocoreStubber": ""},
 }
 
 
@@ -60,6 +76,15 @@ def mend(module: str, name: str, replacement: object) -> None:
     """Put `replacement` in the place of a listed name, for every caller inside that module."""
     joint(module, name)
     setattr(import_module(module), name, replacement)
+
+
+def parameters_of(function: Callable[..., Any]) -> str:
+    """A function's parameters in short: `fn, *args, thread_name=`, an equals sign where there is a default."""
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    return ", ".join(
+        f"{stars.get(parameter.kind, '')}{name}{'' if parameter.default is inspect.Parameter.empty else '='}"
+        for name, parameter in inspect.signature(function).parameters.items()
+    )
 
 
 def account_and_region() -> tuple[str, str]:

@@ -1,0 +1,97 @@
+"""ministack's CloudFormation, with the types of `RESOURCE_TYPES` and the repairs of `COMPLETIONS`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from groundplan_local.completions import COMPLETIONS
+from groundplan_local.connections import connect, tags_as_mapping
+from groundplan_local.joints import account_and_region, joint, mend
+from groundplan_local.resource_types import RESOURCE_TYPES, ResourceType
+
+PROVISIONERS = "ministack.services.cloudformation.provisioners"
+STACKS = "ministack.services.cloudformation.stacks"
+Provisioned = tuple[str, dict[str, Any]]  # what Ref returns, and the attributes of GetAtt
+Properties = Mapping[str, Any]
+
+
+def install() -> None:
+    """Add what ministack lacks; what it has by itself is left alone."""
+    handlers: dict[str, dict[str, Any]] = joint(PROVISIONERS, "_RESOURCE_HANDLERS")
+    for name, row in RESOURCE_TYPES.items():
+        if name in handlers:
+            raise RuntimeError(f"ministack has {name} by now: take it out of resource_types.py")
+        handlers[name] = _handler(name, row)
+    for name in COMPLETIONS:
+        _complete(name, handlers[name])
+    ours = {*RESOURCE_TYPES, *COMPLETIONS}
+    on_worker_thread = joint(STACKS, "_runs_on_worker_thread")
+
+    def runs_on_worker_thread(resource_type: str) -> bool:
+        # These call the server that they run in, which must not wait for itself.
+        return resource_type in ours or on_worker_thread(resource_type)
+
+    mend(STACKS, "_runs_on_worker_thread", runs_on_worker_thread)
+
+
+def _here(service: str) -> Any:
+    return connect(service, *account_and_region())
+
+
+def _handler(type_name: str, row: ResourceType) -> dict[str, Any]:
+    """What ministack expects of a type: three functions, called on a worker thread."""
+
+    def create(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        request = dict(properties)
+        for name, reason in row.not_emulated.items():
+            if name in request:
+                raise ValueError(f"{type_name}: property {name} is not emulated: {reason}")
+        physical_name: Callable[..., str] = joint(PROVISIONERS, "_physical_name")
+        request.setdefault(row.name, physical_name(stack_name, logical_id, max_len=63))
+        getattr(_here(row.service), row.create)(**request)
+        return describe(request[row.name])
+
+    def describe(name: str) -> Provisioned:
+        answer = getattr(_here(row.service), row.describe)(**{row.name: name})
+        # CloudFormation's attributes are text, numbers or truth values; times are text.
+        attributes = {
+            key: value if isinstance(value := answer[key], (str, int, float)) else str(value)
+            for key in row.attributes
+        }
+        return str(attributes[row.ref]), attributes
+
+    def update(reference: str, old: Properties, new: Properties, *_: str | None) -> Provisioned:
+        changed = {key for key in {*old, *new} - {"Tags"} if old.get(key) != new.get(key)}
+        if changed:
+            raise ValueError(f"{type_name}: a change of {', '.join(sorted(changed))} is not emulated; only Tags are")
+        _change_tags(row, reference, old, new)
+        return describe(row.name_of(reference))
+
+    def delete(reference: str, _: Properties) -> None:
+        getattr(_here(row.service), row.delete)(**{row.name: row.name_of(reference)})
+
+    return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def _change_tags(row: ResourceType, arn: str, old: Properties, new: Properties) -> None:
+    before, after = tags_as_mapping(old.get("Tags", [])), tags_as_mapping(new.get("Tags", []))
+    if gone := sorted(before.keys() - after.keys()):
+        _here(row.service).delete_tags(ResourceArn=arn, TagKeys=gone)
+    if after:
+        _here(row.service).add_tags(ResourceArn=arn, Tags=new["Tags"])
+
+
+def _complete(type_name: str, handler: dict[str, Any]) -> None:
+    """Let a completion follow ministack's own create and update."""
+    complete = COMPLETIONS[type_name]
+
+    def followed(step: Callable[..., Provisioned], properties_at: int) -> Callable[..., Provisioned]:
+        def run(*arguments: Any) -> Provisioned:
+            provisioned = step(*arguments)
+            complete(provisioned[0], arguments[properties_at], _here)
+            return provisioned
+
+        return run
+
+    handler["create"] = followed(handler["create"], properties_at=1)
+    if "update" in handler:
+        handler["update"] = followed(handler["update"], properties_at=2)

@@ -1,0 +1,44 @@
+"""CloudFormation types that ministack lacks, as a table: which calls make, show and end a resource.
+
+A type that stands neither here nor in ministack fails a deployment by name before anything is created. A row goes
+as soon as ministack has the type.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+def last_part(reference: str) -> str:
+    """`arn:aws:sagemaker:…:model-package-group/name` -> `name`."""
+    return reference.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """One row. Properties and attributes are spelled as CloudFormation and the API both spell them."""
+
+    service: str
+    create: str
+    describe: str
+    delete: str
+    name: str  # the property that names a resource, in all three calls; CloudFormation invents it when it is absent
+    ref: str  # the attribute that Ref returns
+    attributes: tuple[str, ...]  # what GetAtt returns, read off the answer of `describe`
+    name_of: Callable[[str], str] = last_part  # what Ref returned -> its name
+    not_emulated: Mapping[str, str] = field(
+        default_factory=dict[str, str]
+    )  # property -> why a template must not set it
+
+
+RESOURCE_TYPES = {
+    "AWS::SageMaker::ModelPackageGroup": ResourceType(
+        service="sagemaker",
+        create="create_model_package_group",
+        describe="describe_model_package_group",
+        delete="delete_model_package_group",
+        name="ModelPackageGroupName",
+        ref="ModelPackageGroupArn",
+        attributes=("ModelPackageGroupArn", "ModelPackageGroupStatus", "CreationTime"),
+        not_emulated={"ModelPackageGroupPolicy": "moto has no policies of model package groups"},
+    ),
+}

@@ -1,0 +1,342 @@
+"""Each type of the platform's stacks: made by CloudFormation, seen by its own service, gone after the stack."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import cfnlint
+import pytest
+
+Look = Callable[[Any, Mapping[str, str]], Any]  # client, logical to physical ids -> anything that is there
+ASSUMED_BY_LAMBDA = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ],
+}
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [{"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+}
+ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": ASSUMED_BY_LAMBDA}}
+QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {}}
+TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {}}
+BUCKET = {"Type": "AWS::S3::Bucket", "Properties": {}}
+FUNCTION = {
+    "Type": "AWS::Lambda::Function",
+    "Properties": {
+        "Runtime": "python3.13",
+        "Handler": "index.handler",
+        "Code": {"ZipFile": "def handler(event, context):\n    return event\n"},
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+    },
+}
+ITEM_KEY: dict[str, Any] = {
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+def reference(logical_id: str) -> dict[str, str]:
+    return {"Ref": logical_id}
+
+
+def attribute(logical_id: str, name: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [logical_id, name]}
+
+
+def everybody_may(action: str, resource: Any) -> dict[str, Any]:
+    statement = {"Sid": "One", "Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A resource, what it needs beside it, and the service's own call that shows it, or raises or is empty."""
+
+    kind: str
+    properties: Mapping[str, Any]
+    service: str
+    look: Look
+    beside: Mapping[str, Any] | None = None
+
+
+CASES = [
+    Case(
+        "AWS::KMS::Key",
+        {"KeyPolicy": everybody_may("kms:*", "*"), "EnableKeyRotation": True},
+        "kms",
+        lambda kms, ids: kms.describe_key(KeyId=ids["It"])["KeyMetadata"]["KeyState"] == "Enabled",
+    ),
+    Case(
+        "AWS::KMS::Alias",
+        {"AliasName": "alias/trial", "TargetKeyId": reference("Key")},
+        "kms",
+        lambda kms, ids: [found for found in kms.list_aliases()["Aliases"] if found["AliasName"] == ids["It"]],
+        {"Key": {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": everybody_may("kms:*", "*")}}},
+    ),
+    Case("AWS::S3::Bucket", {}, "s3", lambda s3, ids: s3.get_bucket_location(Bucket=ids["It"])),
+    Case(
+        "AWS::S3::BucketPolicy",
+        {"Bucket": reference("Bucket"), "PolicyDocument": everybody_may("s3:GetObject", attribute("Bucket", "Arn"))},
+        "s3",
+        lambda s3, ids: s3.get_bucket_policy(Bucket=ids["Bucket"]),
+        {"Bucket": BUCKET},
+    ),
+    Case(
+        "AWS::Glue::Database",
+        {"CatalogId": reference("AWS::AccountId"), "DatabaseInput": {"Name": "trial"}},
+        "glue",
+        lambda glue, ids: glue.get_database(Name=ids["It"]),
+    ),
+    Case(
+        "AWS::ECR::Repository",
+        {"ImageTagMutability": "IMMUTABLE"},
+        "ecr",
+        lambda ecr, ids: ecr.describe_repositories(repositoryNames=[ids["It"]]),
+    ),
+    Case(
+        "AWS::SageMaker::ModelPackageGroup",
+        {"ModelPackageGroupName": "trial", "Tags": [{"Key": "a", "Value": "1"}]},
+        "sagemaker",
+        lambda sagemaker, ids: sagemaker.describe_model_package_group(
+            ModelPackageGroupName=ids["It"].rpartition("/")[2]
+        ),
+    ),
+    Case("AWS::IAM::Role", ROLE["Properties"], "iam", lambda iam, ids: iam.get_role(RoleName=ids["It"])),
+    Case("AWS::IAM::ManagedPolicy", {"PolicyDocument": POLICY}, "iam", lambda iam, ids: iam.get_policy(PolicyArn=ids["It"])),
+    Case(
+        "AWS::IAM::Policy",
+        {"PolicyName": "trial", "PolicyDocument": POLICY, "Roles": [reference("Role")]},
+        "iam",
+        lambda iam, ids: iam.list_role_policies(RoleName=ids["Role"])["PolicyNames"],
+        {"Role": ROLE},
+    ),
+    Case(
+        "AWS::SSM::Parameter",
+        {"Type": "String", "Value": "1"},
+        "ssm",
+        lambda ssm, ids: ssm.get_parameter(Name=ids["It"]),
+    ),
+    Case(
+        "AWS::Events::Rule",
+        {
+            "EventPattern": {"source": ["aws.sagemaker"]},
+            "Targets": [{"Id": "Queue", "Arn": attribute("Queue", "Arn")}],
+        },
+        "events",
+        lambda events, ids: events.list_targets_by_rule(Rule=ids["It"])["Targets"],
+        {"Queue": QUEUE},
+    ),
+    Case(
+        "AWS::Lambda::Function",
+        FUNCTION["Properties"],
+        "lambda",
+        lambda functions, ids: functions.get_function(FunctionName=ids["It"]),
+        {"Role": ROLE},
+    ),
+    Case(
+        "AWS::Lambda::Permission",
+        {
+            "FunctionName": reference("Function"),
+            "Action": "lambda:InvokeFunction",
+            "Principal": "events.amazonaws.com",
+        },
+        "lambda",
+        lambda functions, ids: functions.get_policy(FunctionName=ids["Function"]),
+        {"Role": ROLE, "Function": FUNCTION},
+    ),
+    Case(
+        "AWS::Lambda::EventInvokeConfig",
+        {"FunctionName": reference("Function"), "Qualifier": "$LATEST", "MaximumRetryAttempts": 1},
+        "lambda",
+        lambda functions, ids: functions.get_function_event_invoke_config(
+            FunctionName=ids["Function"], Qualifier="$LATEST"
+        ),
+        {"Role": ROLE, "Function": FUNCTION},
+    ),
+    Case(
+        "AWS::Logs::LogGroup",
+        {"RetentionInDays": 1},
+        "logs",
+        lambda logs, ids: logs.describe_log_groups(logGroupNamePrefix=ids["It"])["logGroups"],
+    ),
+    Case(
+        "AWS::DynamoDB::Table",
+        ITEM_KEY,
+        "dynamodb",
+        lambda dynamodb, ids: dynamodb.describe_table(TableName=ids["It"]),
+    ),
+    Case(
+        "AWS::DynamoDB::GlobalTable",
+        {**ITEM_KEY, "Replicas": [{"Region": "us-east-1"}]},
+        "dynamodb",
+        lambda dynamodb, ids: dynamodb.describe_table(TableName=ids["It"]),
+    ),
+    Case(
+        "AWS::SQS::Queue",
+        {"MessageRetentionPeriod": 1209600},
+        "sqs",
+        lambda sqs, ids: sqs.get_queue_attributes(QueueUrl=ids["It"], AttributeNames=["All"]),
+    ),
+    Case(
+        "AWS::SQS::QueuePolicy",
+        {
+            "Queues": [reference("Queue")],
+            "PolicyDocument": everybody_may("sqs:SendMessage", attribute("Queue", "Arn")),
+        },
+        "sqs",
+        lambda sqs, ids: sqs.get_queue_attributes(QueueUrl=ids["Queue"], AttributeNames=["Policy"])["Attributes"]["Policy"],
+        {"Queue": QUEUE},
+    ),
+    Case("AWS::SNS::Topic", {}, "sns", lambda sns, ids: sns.get_topic_attributes(TopicArn=ids["It"])),
+    Case(
+        "AWS::SNS::TopicPolicy",
+        {
+            "Topics": [reference("Topic")],
+            "PolicyDocument": everybody_may("sns:Publish", reference("Topic")),
+        },
+        "sns",
+        lambda sns, ids: '"One"' in sns.get_topic_attributes(TopicArn=ids["Topic"])["Attributes"]["Policy"],
+        {"Topic": TOPIC},
+    ),
+    Case(
+        "AWS::SNS::Subscription",
+        {"TopicArn": reference("Topic"), "Protocol": "sqs", "Endpoint": attribute("Queue", "Arn")},
+        "sns",
+        lambda sns, ids: sns.get_subscription_attributes(SubscriptionArn=ids["It"]),
+        {"Topic": TOPIC, "Queue": QUEUE},
+    ),
+    Case(
+        "AWS::CloudWatch::Alarm",
+        {
+            "Namespace": "AWS/SQS",
+            "MetricName": "ApproximateNumberOfMessagesVisible",
+            "Statistic": "Maximum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        },
+        "cloudwatch",
+        lambda cloudwatch, ids: cloudwatch.describe_alarms(AlarmNames=[ids["It"]])["MetricAlarms"],
+    ),
+]
+# LayerVersion needs an archive in a bucket and CDK::Metadata has no service: they have tests of their own.
+
+
+def there(case: Case, client: Any, ids: Mapping[str, str]) -> bool:
+    try:
+        return bool(case.look(client, ids))
+    except client.exceptions.ClientError:
+        return False
+
+
+class Stack:
+    """A stack of one template."""
+
+    def __init__(self, cloudformation: Any, until: Any, name: str) -> None:
+        self._cloudformation = cloudformation
+        self._until = until
+        self.name = name
+
+    def deploy(self, resources: Mapping[str, Any], outputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        template: dict[str, Any] = {"Resources": resources}
+        if outputs:
+            template["Outputs"] = {name: {"Value": value} for name, value in outputs.items()}
+        self._cloudformation.create_stack(
+            StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
+        return self.settled("CREATE_COMPLETE")
+
+    def settled(self, expected: str) -> dict[str, Any]:
+        def status() -> Any:
+            found = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]
+            return None if found["StackStatus"].endswith("_IN_PROGRESS") else found
+
+        stack = self._until(status)
+        assert stack["StackStatus"] == expected, self.reasons()
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def reasons(self) -> list[str]:
+        events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
+        return [event.get("ResourceStatusReason", "") for event in events]
+
+    def ids(self) -> dict[str, str]:
+        found = self._cloudformation.describe_stack_resources(StackName=self.name)["StackResources"]
+        return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+
+    def delete(self) -> None:
+        stack_id = self._cloudformation.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
+        self._cloudformation.delete_stack(StackName=self.name)
+
+        def gone() -> bool:
+            stacks = self._cloudformation.describe_stacks(StackName=stack_id)["Stacks"]
+            return stacks[0]["StackStatus"] == "DELETE_COMPLETE"
+
+        self._until(gone)
+
+
+@pytest.fixture(scope="module")
+def account() -> str:
+    return "777777777777"
+
+
+@pytest.fixture
+def stack(embedded_aws: Any, until: Any, account: str, unique: str) -> Stack:
+    return Stack(embedded_aws.client("cloudformation", account), until, unique)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.kind for case in CASES])
+def test_a_resource_is_there_while_its_stack_is(case: Case, stack: Stack, embedded_aws: Any, account: str) -> None:
+    client = embedded_aws.client(case.service, account)
+    beside = dict(case.beside or {})
+    stack.deploy({**beside, "It": {"Type": case.kind, "Properties": case.properties}})
+    ids = stack.ids()
+    assert there(case, client, ids)
+    stack.delete()
+    assert not there(case, client, ids)
+
+
+def test_an_unknown_type_fails_by_name_before_anything_is_made(stack: Stack, embedded_aws: Any, account: str) -> None:
+    cloudformation = embedded_aws.client("cloudformation", account)
+    with pytest.raises(cloudformation.exceptions.ClientError, match="AWS::SageMaker::Cluster"):
+        stack.deploy({"Bucket": BUCKET, "Cluster": {"Type": "AWS::SageMaker::Cluster", "Properties": {}}})
+    assert embedded_aws.client("s3", account).list_buckets()["Buckets"] == []
+
+
+def test_a_property_that_is_not_emulated_fails_by_name(stack: Stack, embedded_aws: Any, account: str) -> None:
+    properties = {"ModelPackageGroupName": "trial", "ModelPackageGroupPolicy": POLICY}
+    with pytest.raises(AssertionError, match="property ModelPackageGroupPolicy is not emulated"):
+        stack.deploy({"Models": {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": properties}})
+    assert embedded_aws.client("sagemaker", account).list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The type's schema, as CloudFormation's registry publishes it and cfn-lint ships it."""
+    schemas = Path(cfnlint.__file__).parent / "data" / "schemas"
+    name = json.loads((schemas / "providers" / "us-east-1.json").read_text())[kind]
+    return json.loads((schemas / "resources" / f"{name}.json").read_text())
+
+
+def test_the_rows_agree_with_cloudformations_own_schemas() -> None:
+    rows = import_module("groundplan_local.resource_types").RESOURCE_TYPES
+    assert rows
+    for kind, row in rows.items():
+        published = schema(kind)
+        assert published["primaryIdentifier"] == [f"/properties/{row.ref}"]
+        assert {f"/properties/{name}" for name in row.attributes} == set(published["readOnlyProperties"])
+        assert {row.name, *row.not_emulated} <= set(published["properties"])
+
+
+def test_what_a_row_returns_is_what_its_service_says(stack: Stack, embedded_aws: Any, account: str) -> None:
+    group = {"Type": "AWS::SageMaker::ModelPackageGroup", "Properties": {"ModelPackageGroupName": "trial"}}
+    outputs = stack.deploy(
+        {"Models": group}, {"Ref": reference("Models"), "Arn": attribute("Models", "ModelPackageGroupArn")}
+    )
+    described = embedded_aws.client("sagemaker", account).describe_model_package_group(ModelPackageGroupName="trial")
+    assert outputs == dict.fromkeys(("Ref", "Arn"), described["ModelPackageGroupArn"])
