@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from groundplan.refusal import Refused
 from groundplan.workload import read_workload
@@ -17,7 +17,7 @@ from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.deploy import deploy_environment
 from groundplan_operate.ingest import put_dataset
-from groundplan_operate.lineage import show_lineage, wait_for_run
+from groundplan_operate.lineage import ask, show, wait_for_run
 from groundplan_operate.options import repository
 from groundplan_operate.train import train_workload
 
@@ -48,7 +48,8 @@ def demo() -> None:
     console.print(_stacks(accounts))
     console.print(_model(job))
     console.rule("What was this model made from?")
-    show_lineage(accounts, wait_for_run(accounts, job["training_job_name"]), console)
+    wait_for_run(accounts, job["training_job_name"])
+    show(ask(accounts, job["artefact"]), console)
     click.echo("\nAsk again: .venv/bin/groundplan lineage digit-reader -e local --json\nEnd it:    make stop")
 
 
@@ -60,7 +61,7 @@ def _make_data(root: Path, folder: Path) -> None:
 
 
 def _stacks(accounts: Accounts) -> Table:
-    table = Table("account", "stack", "resources", "status", title="Stacks by account")
+    table = Table("account", Column("stack", overflow="fold"), "resources", "status", title="Stacks by account")
     for account in ACCOUNTS:
         client = accounts.client("cloudformation", account)
         stacks: list[dict[str, Any]] = client.describe_stacks()["Stacks"]
@@ -71,7 +72,7 @@ def _stacks(accounts: Accounts) -> Table:
 
 
 def _model(job: Mapping[str, Any]) -> Table:
-    table = Table("what", "value", title="The model")
+    table = Table("what", Column("value", overflow="fold"), title="The model")
     table.add_row("training job", job["training_job_name"])
     table.add_row("artefact", job["artefact"])
     table.add_row("accuracy", f"{job['metrics']['accuracy']:.3f}")

@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 DIGITS = np.arange(10)
+REPORT_EVERY = 10  # epochs
 Images = tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.int64]]]
 
 
@@ -98,8 +99,9 @@ def train(base: Path) -> None:
     for epoch in range(start + 1, parameters.epochs + 1):
         order = shuffle.permutation(len(digits))
         network.partial_fit(images[order], digits[order], classes=DIGITS)
-        print(f"epoch {epoch}/{parameters.epochs} training loss={network.loss_:.6f}", flush=True)
         checkpoints.save(epoch, network, shuffle)
+        if epoch % REPORT_EVERY == 0 or epoch == parameters.epochs:
+            print(f"epoch {epoch}/{parameters.epochs} training loss={network.loss_:.6f}", flush=True)
 
     report(network, validation)
     (base / "model").mkdir(parents=True, exist_ok=True)
