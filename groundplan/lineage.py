@@ -42,6 +42,7 @@ _SUBJECTS: dict[str, tuple[Kind, str, str]] = {
 _RUN_PROGRESS = {"InProgress": 0, "Stopping": 1, "Completed": 2, "Failed": 2, "Stopped": 2}
 _PACKAGE_PROGRESS = {"Pending": 0, "InProgress": 1, "Completed": 2, "Failed": 2}
 _DELETED = "Deleted"  # not a status of SageMaker's: it does not know the endpoint any more
+_ENDING = ("Deleting", _DELETED)  # an endpoint does not come back from either
 
 _OPEN_LINEAGE = "https://openlineage.io/spec"
 _SCHEMAS = {
@@ -297,12 +298,7 @@ class Endpoint:
     @property
     def version(self) -> str:
         """Orders what was read of this endpoint; one made again under the same name is later."""
-        return f"{self.created}#{int(self.deleted)}#{self.last_modified}"
-
-    @property
-    def deleted(self) -> bool:
-        """Whether SageMaker does not know it any more."""
-        return self.status == _DELETED
+        return f"{self.created}#{int(self.status in _ENDING)}#{self.last_modified}"
 
     @property
     def product(self) -> str | None:
@@ -395,18 +391,19 @@ def package_from_description(describe: Mapping[str, Any]) -> Package:
 def endpoint_from_description(
     describe: Mapping[str, Any], *, serves: Iterable[str], unexplained: Iterable[str] = ()
 ) -> Endpoint:
-    """From the answer of DescribeEndpoint and the nodes that its variants serve.
+    """From the answer of DescribeEndpoint and the nodes that its variants serve; none while it is being deleted.
 
     Raises BadInput when a field that AWS always gives is missing.
     """
+    status = _required(describe, "EndpointStatus")
     return Endpoint(
         name=_required(describe, "EndpointName"),
         arn=_required(describe, "EndpointArn"),
-        status=_required(describe, "EndpointStatus"),
+        status=status,
         created=_created(describe),
         last_modified=_time(describe.get("LastModifiedTime")) or _created(describe),
         config=describe.get("EndpointConfigName"),
-        serves=_once(serves),
+        serves=() if status in _ENDING else _once(serves),
         unexplained=_once(unexplained),
         failure_reason=describe.get("FailureReason") or None,
     )
@@ -617,7 +614,7 @@ def event_key(record: Record) -> str:
 def event_type(record: Record) -> EventType:
     """OpenLineage's word for the record's status."""
     if isinstance(record, Endpoint):
-        words: Mapping[str, EventType] = {"Creating": "START", _DELETED: "COMPLETE", "Failed": "FAIL"}
+        words: Mapping[str, EventType] = {"Creating": "START", "Failed": "FAIL", **dict.fromkeys(_ENDING, "COMPLETE")}
         return words.get(record.status, "RUNNING")
     ends: Mapping[str, EventType] = {"Completed": "COMPLETE", "Failed": "FAIL", "Stopped": "ABORT"}
     first = "Pending" if isinstance(record, Package) else "InProgress"

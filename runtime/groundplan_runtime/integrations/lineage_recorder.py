@@ -48,10 +48,13 @@ class LineageRecorder:
         try:
             record = self._read(kind, name)
         except NotKnown:
-            gone = self._deleted(kind, name, at)
-            if gone is None:
+            state = self.table.get(f"{kind}/{name}")
+            if state is None:
+                raise
+            logger.warning("deleted since it was recorded", node=state.node)
+            if kind != "endpoint" or at is None:
                 return 0
-            record = gone
+            record = Endpoint(**{**state.record, "serves": (), "unexplained": ()}).gone(at)
         for key, event in open_lineage_events(record).items():
             self.events.put(event, key)
         *rows, state = items(record, self._above(record), self._below(record))
@@ -83,16 +86,6 @@ class LineageRecorder:
             if state and state.record["config"] == config:
                 return Served(tuple(state.record["serves"]), tuple(state.record["unexplained"]))
             return Served((), ("*",))
-
-    def _deleted(self, kind: Kind, name: str, at: str | None) -> Endpoint | None:
-        state = self.table.get(f"{kind}/{name}")
-        if state is None:
-            raise
-        logger.warning("deleted since it was recorded", node=state.node)
-        if kind != "endpoint" or at is None:
-            return None
-        fields: dict[str, Any] = {**state.record, "serves": (), "unexplained": ()}
-        return Endpoint(**fields).gone(at)
 
     def _above(self, record: Record) -> dict[str, tuple[Relation, ...]]:
         targets = dict.fromkeys(target for _, target in record.edges() if target.startswith(_WITH_ANCESTORS))

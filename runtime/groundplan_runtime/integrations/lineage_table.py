@@ -24,9 +24,9 @@ _K: Any = Key
 class Table(Protocol):
     """What is used of boto3's table resource."""
 
-    def put_item(self, **request: Any) -> object: ...  # noqa: D102 - boto3's
-    def get_item(self, **request: Any) -> Mapping[str, Any]: ...  # noqa: D102
-    def query(self, **request: Any) -> Mapping[str, Any]: ...  # noqa: D102
+    def put_item(self, **request: Any) -> object: ...
+    def get_item(self, **request: Any) -> Mapping[str, Any]: ...
+    def query(self, **request: Any) -> Mapping[str, Any]: ...
 
 
 class LineageTable:
@@ -94,8 +94,9 @@ class LineageTable:
     def _put(self, item: Mapping[str, Any], condition: Any) -> bool:
         try:
             self._table.put_item(Item=item, ConditionExpression=condition)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+        except ClientError as refused:
+            answer: Any = refused.response  # pyright: ignore[reportUnknownMemberType]
+            if answer["Error"]["Code"] == "ConditionalCheckFailedException":
                 return False
             raise
         return True

@@ -23,12 +23,12 @@ class Pages(Protocol):
 class Client(Protocol):
     """What is used of boto3's SageMaker client."""
 
-    def describe_training_job(self, *, TrainingJobName: str) -> Description: ...  # noqa: D102, N803 - boto3's
-    def describe_model_package(self, *, ModelPackageName: str) -> Description: ...  # noqa: D102, N803
-    def describe_endpoint(self, *, EndpointName: str) -> Description: ...  # noqa: D102, N803
-    def describe_endpoint_config(self, *, EndpointConfigName: str) -> Description: ...  # noqa: D102, N803
-    def describe_model(self, *, ModelName: str) -> Description: ...  # noqa: D102, N803
-    def get_paginator(self, operation_name: str) -> Pages: ...  # noqa: D102
+    def describe_training_job(self, *, TrainingJobName: str) -> Description: ...  # noqa: N803 - boto3's
+    def describe_model_package(self, *, ModelPackageName: str) -> Description: ...  # noqa: N803
+    def describe_endpoint(self, *, EndpointName: str) -> Description: ...  # noqa: N803
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> Description: ...  # noqa: N803
+    def describe_model(self, *, ModelName: str) -> Description: ...  # noqa: N803
+    def get_paginator(self, operation_name: str) -> Pages: ...
 
 
 class NotKnown(Exception):  # noqa: N818 - it names what SageMaker said
@@ -132,12 +132,12 @@ def _known(what: str, call: Callable[[], Description]) -> Description:
     try:
         return call()
     except ClientError as error:
-        said: Mapping[str, str] = error.response.get("Error", {})
-        words = said.get("Message", "").lower()
-        unknown = any(phrase in words for phrase in ("could not find", "not found", "does not exist"))
-        if said.get("Code") == "ResourceNotFound" or (said.get("Code") == "ValidationException" and unknown):
+        answer: Any = error.response  # pyright: ignore[reportUnknownMemberType]
+        code, message = str(answer["Error"]["Code"]), str(answer["Error"].get("Message", ""))
+        unknown = any(words in message.lower() for words in ("could not find", "not found", "does not exist"))
+        if code == "ResourceNotFound" or (code == "ValidationException" and unknown):
             raise NotKnown(
-                f"{what} is not known to SageMaker ({said.get('Message')}); expected one of this account and region"
+                f"{what} is not known to SageMaker ({message}); expected one of this account and region"
             ) from error
         raise
 
