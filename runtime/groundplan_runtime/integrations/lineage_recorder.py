@@ -54,7 +54,7 @@ class LineageRecorder:
             logger.warning("deleted since it was recorded", node=state.node)
             if kind != "endpoint" or at is None:
                 return 0
-            record = Endpoint(**{**state.record, "serves": (), "unexplained": ()}).gone(at)
+            record = Endpoint(**state.record).gone(at)
         for key, event in open_lineage_events(record).items():
             self.events.put(event, key)
         *rows, state = items(record, self._above(record), self._below(record))
