@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,10 +15,13 @@ from typing import Any
 
 import psutil
 
+from groundplan_local import processes
+
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 HEALTH_PATH = "/_ministack/health"
+TRAINING_PROCESS = "process.json"  # beside a training job's opt/ml
 PORT_TAKEN = 2  # the exit status of `serve` when it could not have its port
 
 
@@ -41,8 +45,8 @@ class Server:
     @classmethod
     def this_process(cls, port: int) -> "Server":
         """The server that is being started by this very process."""
-        process = psutil.Process()
-        return cls(f"http://127.0.0.1:{port}", port, process.pid, process.create_time())
+        pid = os.getpid()
+        return cls(f"http://127.0.0.1:{port}", port, pid, processes.started_at(pid))
 
     @classmethod
     def read(cls, state: Path) -> "Server | None":
@@ -63,13 +67,8 @@ class Server:
         return asdict(self)
 
     def process(self) -> psutil.Process | None:
-        """The live process; None when it ended, even if another one has its id by now."""
-        with suppress(psutil.Error):
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.process_started) < 1
-            if same and process.status() != psutil.STATUS_ZOMBIE:
-                return process
-        return None
+        """The live process, if any."""
+        return processes.find(self.pid, self.process_started)
 
     def answers(self) -> bool:
         """Whether it serves the bridged services as well as ministack's own."""
@@ -132,15 +131,16 @@ def _end(state: Path) -> Server | None:
     server = Server.read(state)
     process = server.process() if server else None
     if process:
-        # Functions and training jobs run as children; a server that must be killed cannot end them itself.
         with suppress(psutil.Error):
-            children = process.children(recursive=True)
+            functions = process.children(recursive=True)
             process.terminate()
             _, alive = psutil.wait_procs([process], timeout=STOP_SECONDS)
-            for left in [*alive, *children]:
+            for left in [*alive, *functions]:
                 with suppress(psutil.Error):
                     left.kill()
-            psutil.wait_procs([process, *children], timeout=STOP_SECONDS)
+            psutil.wait_procs([process, *functions], timeout=STOP_SECONDS)
+    # A server that was killed could not end its training jobs, which are groups of their own.
+    processes.end_remembered(state / "training", TRAINING_PROCESS)
     (state / "server.json").unlink(missing_ok=True)
     return server if process else None
 

@@ -4,12 +4,16 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from groundplan_local.lifecycle import Server
+from groundplan_local import processes
+from groundplan_local.lifecycle import TRAINING_PROCESS, Server
 
 # Inherited, each of these would bend calls that must stay on this machine: towards another authority or proxy
 # (custom resources hang when their TLS library cannot read the file), another account, or another endpoint.
@@ -45,6 +49,7 @@ def serve(state: Path, port: int) -> None:
     listening = _bind(port)
     port = listening.getsockname()[1]
     _settle(port)
+    processes.end_remembered(state / "training", TRAINING_PROCESS)
     shutil.rmtree(state / "training", ignore_errors=True)
     asyncio.run(_serve(state, port, listening))
 
@@ -95,7 +100,13 @@ async def _serve(state: Path, port: int, listening: socket.socket) -> None:
     config.bind = [f"fd://{listening.detach()}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    try:
-        await serve(announced, config)
-    finally:
-        app.close()
+    await serve(announced, config, shutdown_trigger=partial(_ended, app.close))
+
+
+async def _ended(close: Callable[[], None]) -> None:
+    """Wait for SIGTERM or SIGINT, then end what the server started, while it still answers."""
+    signalled = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+    await signalled.wait()
+    await asyncio.to_thread(close)

@@ -108,7 +108,12 @@ CASES = [
         ),
     ),
     Case("AWS::IAM::Role", ROLE["Properties"], "iam", lambda iam, ids: iam.get_role(RoleName=ids["It"])),
-    Case("AWS::IAM::ManagedPolicy", {"PolicyDocument": POLICY}, "iam", lambda iam, ids: iam.get_policy(PolicyArn=ids["It"])),
+    Case(
+        "AWS::IAM::ManagedPolicy",
+        {"PolicyDocument": POLICY},
+        "iam",
+        lambda iam, ids: iam.get_policy(PolicyArn=ids["It"]),
+    ),
     Case(
         "AWS::IAM::Policy",
         {"PolicyName": "trial", "PolicyDocument": POLICY, "Roles": [reference("Role")]},
@@ -190,7 +195,9 @@ CASES = [
             "PolicyDocument": everybody_may("sqs:SendMessage", attribute("Queue", "Arn")),
         },
         "sqs",
-        lambda sqs, ids: sqs.get_queue_attributes(QueueUrl=ids["Queue"], AttributeNames=["Policy"])["Attributes"]["Policy"],
+        lambda sqs, ids: sqs.get_queue_attributes(QueueUrl=ids["Queue"], AttributeNames=["Policy"])["Attributes"][
+            "Policy"
+        ],
         {"Queue": QUEUE},
     ),
     Case("AWS::SNS::Topic", {}, "sns", lambda sns, ids: sns.get_topic_attributes(TopicArn=ids["It"])),

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
+from groundplan_local.processes import remember
 from groundplan_local.training.log import Lines
 
 # A grandchild that left the group may hold the output open after the group is dead; nobody waits for it longer.
@@ -18,9 +19,14 @@ class Script:
     """A running script; its lines go to `write` as they come."""
 
     def __init__(
-        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], write: Callable[[str], None]
+        self,
+        command: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        write: Callable[[str], None],
+        memory: Path,
     ) -> None:
-        """Raises OSError when the command cannot be run."""
+        """Raises OSError when the command cannot be run. The process is written down in the file `memory`."""
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -30,6 +36,7 @@ class Script:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        remember(memory, self._process.pid)
         self._stdout = Lines(cast(IO[bytes], self._process.stdout), write)
         self._stderr = Lines(cast(IO[bytes], self._process.stderr), write)
         self._stdout.start()

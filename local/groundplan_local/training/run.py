@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from groundplan_local.connections import assume_role, connect, connect_with
+from groundplan_local.lifecycle import TRAINING_PROCESS
 from groundplan_local.training.checkpoints import Checkpoints
 from groundplan_local.training.container import Container
 from groundplan_local.training.interruption import Interruption, Interruptions
@@ -126,7 +127,9 @@ class Run:
         """One attempt; returns the secondary status that it leads to, and the reason of a failure."""
         folder, environment = self._container.working_folder(), self._container.environment(self._credentials)
         started = time.monotonic()
-        self._script = script = Script(command, folder, environment, self._log.write)
+        self._script = script = Script(
+            command, folder, environment, self._log.write, self._container.root / TRAINING_PROCESS
+        )
         try:
             while (exit_code := script.wait(POLL_SECONDS)) is None:
                 seconds = time.monotonic() - started

@@ -1,0 +1,149 @@
+"""The server as a process: started once, on loopback, and gone without a trace."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from boto3.session import Session
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def state(tmp_path: Path, embedded_command: Command) -> Iterator[Path]:
+    yield tmp_path / "state"
+    embedded_command("stop", "--state", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def embedded(state: Path, embedded_command: Command) -> Command:
+    """A command on this test's own state folder."""
+    return lambda verb, *options: embedded_command(verb, "--state", str(state), *options)
+
+
+def described(state: Path) -> dict[str, Any]:
+    return json.loads((state / "server.json").read_text())
+
+
+def everything_listening(server: psutil.Process) -> list[str]:
+    processes = [server, *server.children(recursive=True)]
+    connections = [connection for process in processes for connection in process.net_connections(kind="inet")]
+    return [connection.laddr.ip for connection in connections if connection.status in ("LISTEN", "NONE")]
+
+
+def test_a_server_is_started_once_described_and_stopped(embedded: Command, state: Path) -> None:
+    started = embedded("start")
+    server = described(state)
+    assert (started.returncode, started.stdout.count("\n"), started.stderr) == (0, 1, "")
+    assert set(server) == {"endpoint_url", "port", "pid", "process_started"}
+    again = embedded("start")
+    assert (again.returncode, "already running" in again.stdout) == (0, True)
+    assert described(state) == server
+    assert json.loads(embedded("status", "--json").stdout) == {"running": True, **server}
+    stopped = embedded("stop")
+    assert (stopped.returncode, stopped.stderr) == (0, "")
+    assert not psutil.pid_exists(server["pid"])
+    assert not (state / "server.json").exists()
+    for verb in ("stop", "status"):
+        idle = embedded(verb)
+        assert (idle.returncode, idle.stdout) == (0, "embedded AWS is not running\n")
+    assert json.loads(embedded("status", "--json").stdout) == {"running": False}
+
+
+def test_nothing_but_loopback_is_listened_on(embedded_aws: Any) -> None:
+    server = psutil.Process(described(embedded_aws.state)["pid"])
+    listening = everything_listening(server)
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_two_starts_at_once_make_one_server(state: Path) -> None:
+    command = [sys.executable, "-m", "groundplan_local", "start", "--state", str(state)]
+    starts = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [start.communicate(timeout=120)[0] for start in starts]
+    assert [start.returncode for start in starts] == [0, 0]
+    assert sorted("already running" in line for line in said) == [False, True]
+    url = described(state)["endpoint_url"]
+    assert all(url in line for line in said)
+
+
+def test_a_taken_port_is_named_in_one_line(embedded: Command, state: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = embedded("start", "--port", str(port))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"port {port} of 127.0.0.1 cannot be had")
+    assert refused.stderr.count("\n") == 1
+    assert not (state / "server.json").exists()
+
+
+def test_a_dead_servers_description_is_replaced_and_its_training_ended(
+    embedded: Command, state: Path, until: Any, unique: str
+) -> None:
+    embedded("start")
+    server = described(state)
+    child = train_forever(server["endpoint_url"], state, until, unique)
+    os.kill(server["pid"], signal.SIGKILL)
+    until(lambda: not alive(server["pid"]))
+    assert alive(child)
+    assert embedded("start").returncode == 0
+    assert described(state)["pid"] != server["pid"]
+    until(lambda: not alive(child))
+
+
+def test_a_description_with_another_processs_id_is_not_believed(embedded: Command, state: Path) -> None:
+    state.mkdir()
+    bystander = {"endpoint_url": "http://127.0.0.1:9", "port": 9, "pid": os.getpid(), "process_started": 1.0}
+    (state / "server.json").write_text(json.dumps(bystander))
+    assert embedded("stop").stdout == "embedded AWS is not running\n"  # and this very process lives on
+
+
+def test_stopping_ends_the_training_that_runs(embedded: Command, state: Path, until: Any, unique: str) -> None:
+    embedded("start")
+    child = train_forever(described(state)["endpoint_url"], state, until, unique)
+    assert embedded("stop").returncode == 0
+    until(lambda: not alive(child))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def train_forever(endpoint_url: str, state: Path, until: Any, unique: str) -> int:
+    """Start a job that ignores SIGTERM; returns the id of its process."""
+    session = Session("888888888888", "embedded", region_name="us-east-1")
+    s3, sagemaker = (session.client(service, endpoint_url=endpoint_url) for service in ("s3", "sagemaker"))
+    s3.create_bucket(Bucket=unique)
+    ignores = (
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('x', flush=True)\ntime.sleep(99)\n"
+    )
+    s3.put_object(Bucket=unique, Key="code/train.py", Body=ignores.encode())
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{unique}/code/"}}
+    sagemaker.create_training_job(
+        TrainingJobName=unique,
+        RoleArn="arn:aws:iam::888888888888:role/Training",
+        AlgorithmSpecification={
+            "TrainingImage": "none",
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["python", "/opt/ml/input/data/code/train.py"],
+        },
+        InputDataConfig=[{"ChannelName": "code", "DataSource": source}],
+        OutputDataConfig={"S3OutputPath": f"s3://{unique}/output"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+    (remembered,) = until(lambda: list((state / "training").rglob("process.json")))
+    return until(lambda: json.loads(remembered.read_text() or "null"))["pid"]
