@@ -104,8 +104,15 @@ def train(base: Path) -> None:
             print(f"epoch {epoch}/{parameters.epochs} training loss={network.loss_:.6f}", flush=True)
 
     report(network, validation)
-    (base / "model").mkdir(parents=True, exist_ok=True)
-    (base / "model/network.pickle").write_bytes(pickle.dumps(network))
+    write_model(base / "model", network)
+
+
+def write_model(folder: Path, network: Any) -> None:
+    """The weights as plain arrays, `network.npz`: nothing that runs when loaded, and the same bytes each time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {f"weights_{layer}": weights for layer, weights in enumerate(network.coefs_)}
+    arrays |= {f"biases_{layer}": biases for layer, biases in enumerate(network.intercepts_)}
+    np.savez(folder / "network.npz", **arrays)
 
 
 def report(network: MLPClassifier, validation: Images) -> None:

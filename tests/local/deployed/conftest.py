@@ -49,6 +49,34 @@ def variables(state: Path) -> Mapping[str, str]:
     return {**os.environ, "GROUNDPLAN_LOCAL_STATE": str(state)}
 
 
+@pytest.fixture(name="groundplan", scope="session")
+def _groundplan() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`groundplan(state, *arguments)`: the command, with an embedded AWS whose state is in `state`."""
+    return groundplan
+
+
+@pytest.fixture(name="until", scope="session")
+def _until() -> Callable[[Callable[[], Any], str], Any]:
+    """`until(found, what)`: ask until there is an answer; fails with `what` when there is none in time."""
+    return until
+
+
+@pytest.fixture
+def log_of(deployed: "Deployed") -> Callable[[str], list[str]]:
+    """The lines of a training job's log, over all its streams."""
+
+    def lines(job: str) -> list[str]:
+        logs, group = deployed.client("logs"), "/aws/sagemaker/TrainingJobs"
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
+        events: list[Any] = []
+        for stream in streams:
+            name = stream["logStreamName"]
+            events += logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)["events"]
+        return [event["message"] for event in sorted(events, key=lambda event: event["timestamp"])]
+
+    return lines
+
+
 def until(found: Callable[[], T | None], what: str) -> T:
     """Ask until there is an answer; fails with `what` when there is none in time."""
     deadline = time.monotonic() + ANSWERS_WITHIN_SECONDS

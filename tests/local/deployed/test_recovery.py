@@ -1,0 +1,94 @@
+"""Half of it gone: a killed deployment, a dead embedded AWS, a destroyed stack. Each test has one of its own."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+
+ROOT = Path(__file__).parents[3]
+GROUNDPLAN = str(ROOT / ".venv/bin/groundplan")
+
+
+@pytest.fixture
+def own(tmp_path: Path, groundplan: Any) -> Generator[Any]:
+    """`own(*arguments)`: the command with an embedded AWS of this test alone."""
+    yield lambda *arguments: groundplan(tmp_path, *arguments)
+    groundplan(tmp_path, "stop")
+
+
+def server(state: Path) -> dict[str, Any]:
+    return json.loads((state / "server.json").read_text())
+
+
+def client(state: Path, service: str, account: str) -> Any:
+    session: Any = boto3.Session(account, "embedded", region_name="us-east-1")
+    return session.client(service, endpoint_url=server(state)["endpoint_url"])
+
+
+def test_a_deployment_that_was_killed_half_way_is_finished_by_the_next(own: Any, tmp_path: Path) -> None:
+    started = subprocess.Popen(
+        [GROUNDPLAN, "deploy", "-e", "local"],
+        cwd=ROOT,
+        env={**os.environ, "GROUNDPLAN_LOCAL_STATE": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with started:
+        for line in started.stdout or ():
+            if "deploying..." in line:
+                os.killpg(started.pid, signal.SIGKILL)
+                break
+        else:
+            pytest.fail("it ended before it could be killed")
+    done = own("deploy", "-e", "local")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "done:" in done.stdout
+    stacks = client(tmp_path, "cloudformation", "222222222222").describe_stacks()["Stacks"]
+    assert {stack["StackStatus"] for stack in stacks} == {"CREATE_COMPLETE"}
+    assert len(stacks) == 4
+
+
+def test_a_dead_embedded_aws_is_said_and_replaced(own: Any, tmp_path: Path) -> None:
+    assert own("deploy", "-e", "local").returncode == 0
+    first = server(tmp_path)
+    process = psutil.Process(first["pid"])
+    process.kill()
+    process.wait(30)
+    asked = own("lineage", "digit-reader", "-e", "local")
+    assert asked.returncode == 1
+    assert "the embedded AWS does not run" in asked.stderr
+    assert "make deploy" in asked.stderr
+    again = own("deploy", "-e", "local")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert server(tmp_path)["pid"] != first["pid"]
+    # And taken down again, though half of it is gone already.
+    client(tmp_path, "cloudformation", "222222222222").delete_stack(StackName="groundplan-local-Lineage")
+    gone = own("destroy", "-e", "local")
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    for account in ("222222222222", "444444444444"):
+        stacks = client(tmp_path, "cloudformation", account).describe_stacks()["Stacks"]
+        assert [stack["StackName"] for stack in stacks] == ["CDKToolkit-gplan"]
+        buckets = client(tmp_path, "s3", account).list_buckets()["Buckets"]
+        assert [b["Name"] for b in buckets if b["Name"].startswith("groundplan-")] == []
+    assert own("destroy", "-e", "local").returncode == 0
+    assert own("stop").returncode == own("stop").returncode == 0
+
+
+def test_asking_stopping_and_destroying_where_nothing_runs_says_so(own: Any) -> None:
+    stopped = own("stop")
+    assert stopped.returncode == 0
+    assert "not running" in stopped.stdout
+    for verb in (["destroy", "-e", "local"], ["diff", "-e", "local"], ["lineage", "digit-reader", "-e", "local"]):
+        done = own(*verb)
+        assert done.returncode == 1
+        assert "does not run" in done.stderr
+        assert "Traceback" not in done.stderr
