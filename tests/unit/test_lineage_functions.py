@@ -69,7 +69,10 @@ def job(name: str = JOB, status: str = "Completed", minute: float = 10, **change
 
 
 class FakeSageMaker:
-    """boto3's client of an account: its dictionaries are what there is. Lists come one line a page."""
+    """boto3's client of an account: its dictionaries are what there is.
+
+    Lists come one line a page; as in AWS, that of the packages does not tell when one was modified.
+    """
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -110,7 +113,8 @@ class FakeSageMaker:
             since = request.get("LastModifiedTimeAfter")
             for line in list(lines.values()):
                 if since is None or line["LastModifiedTime"] > since:
-                    yield {key: [line]}
+                    hidden = {"LastModifiedTime"} if operation_name == "list_model_packages" else set[str]()
+                    yield {key: [{name: value for name, value in line.items() if name not in hidden}]}
 
         return SimpleNamespace(paginate=paginate)
 
