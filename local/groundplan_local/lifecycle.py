@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -141,6 +142,7 @@ def _end(state: Path) -> Server | None:
             psutil.wait_procs([process, *functions], timeout=STOP_SECONDS)
     # A server that was killed could not end its training jobs, which are groups of their own.
     processes.end_remembered(state / "training", TRAINING_PROCESS)
+    shutil.rmtree(state / "tmp", ignore_errors=True)
     (state / "server.json").unlink(missing_ok=True)
     return server if process else None
 

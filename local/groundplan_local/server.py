@@ -48,9 +48,11 @@ def serve(state: Path, port: int) -> None:
     # Bound before anything is imported: the port is known, and nobody can take it, when ministack reads it.
     listening = _bind(port)
     port = listening.getsockname()[1]
-    _settle(port)
+    _settle(port, state / "tmp")
     processes.end_remembered(state / "training", TRAINING_PROCESS)
-    shutil.rmtree(state / "training", ignore_errors=True)
+    for folder in ("training", "tmp"):
+        shutil.rmtree(state / folder, ignore_errors=True)
+    (state / "tmp").mkdir()
     asyncio.run(_serve(state, port, listening))
 
 
@@ -69,12 +71,13 @@ def _bind(port: int) -> socket.socket:
     return listening
 
 
-def _settle(port: int) -> None:
+def _settle(port: int, temporary: Path) -> None:
     """The environment in which ministack is imported and functions run."""
     for name in list(os.environ):
         if name.upper() in NOT_INHERITED or name.startswith("AWS_"):
             del os.environ[name]
-    os.environ.update(SETTINGS, GATEWAY_PORT=str(port))
+    # The unpacked functions lie in the temporary folder, which ministack does not tidy up.
+    os.environ.update(SETTINGS, GATEWAY_PORT=str(port), TMPDIR=str(temporary))
     # Node, for functions that are written in JavaScript, may have been set up beside this interpreter.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 

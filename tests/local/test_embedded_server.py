@@ -51,7 +51,7 @@ def test_a_server_is_started_once_described_and_stopped(embedded: Command, state
     stopped = embedded("stop")
     assert (stopped.returncode, stopped.stderr) == (0, "")
     assert not psutil.pid_exists(server["pid"])
-    assert not (state / "server.json").exists()
+    assert sorted(path.name for path in state.iterdir()) == ["lock", "server.log"]
     for verb in ("stop", "status"):
         idle = embedded(verb)
         assert (idle.returncode, idle.stdout) == (0, "embedded AWS is not running\n")

@@ -16,7 +16,7 @@ BASE = PurePosixPath("/opt/ml")
 HOST = "algo-1"
 LOG_LEVEL = 20
 # What the script may know of this machine; everything else stays outside, as it would outside a container.
-FROM_THE_MACHINE = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ")
+FROM_THE_MACHINE = ("HOME", "LANG", "LC_ALL", "PATH", "TZ")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Container:
 
     def prepare(self) -> None:
         """Make the folders and write the configuration; a new attempt starts on an empty machine."""
-        shutil.rmtree(self.base, ignore_errors=True)
-        for folder in (self.model, self.output_data, self.checkpoints, self.base / "code"):
+        shutil.rmtree(self.root, ignore_errors=True)
+        for folder in (self.model, self.output_data, self.checkpoints, self.base / "code", self.root / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
         for name in self._channels():
             self.channel(name).mkdir(parents=True)
@@ -110,6 +110,7 @@ class Container:
         }
         contract = {
             "SAGEMAKER_BASE_DIR": str(self.base),
+            "TMPDIR": str(self.root / "tmp"),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
             "PYTHONUNBUFFERED": "1",  # or lines of the log would come in lumps
