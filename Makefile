@@ -8,6 +8,8 @@ BIN := .venv/bin
 GROUNDPLAN := $(BIN)/groundplan
 MEMBERS := . constructs runtime operate local
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Compiled modules are kept, also where the shell says otherwise: CDK's are large, and synthesis takes half the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo deploy diff destroy stop test check bench lock
 
