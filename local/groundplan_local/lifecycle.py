@@ -135,11 +135,12 @@ def _end(state: Path) -> Server | None:
         with suppress(psutil.Error):
             functions = process.children(recursive=True)
             process.terminate()
-            _, alive = psutil.wait_procs([process], timeout=STOP_SECONDS)
-            for left in [*alive, *functions]:
+            if not processes.ended(process, STOP_SECONDS):
+                process.kill()
+                processes.ended(process, STOP_SECONDS)
+            for left in functions:
                 with suppress(psutil.Error):
                     left.kill()
-            psutil.wait_procs([process, *functions], timeout=STOP_SECONDS)
     # A server that was killed could not end its training jobs, which are groups of their own.
     processes.end_remembered(state / "training", TRAINING_PROCESS)
     shutil.rmtree(state / "tmp", ignore_errors=True)

@@ -2,7 +2,9 @@
 
 import json
 import os
+import select
 import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +23,27 @@ def find(pid: int, started: float) -> psutil.Process | None:
         if abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None
+
+
+def ended(process: psutil.Process, seconds: float) -> bool:
+    """Wait for a process of anybody's; whether it ended in time, though nobody may have collected it yet."""
+    if sys.platform != "linux":
+        return not psutil.wait_procs([process], timeout=seconds)[1]
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
+
+
+def end_family() -> None:
+    """Kill every process that this one started, and theirs."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()
 
 
 def remember(file: Path, pid: int) -> None:

@@ -102,14 +102,20 @@ async def _serve(state: Path, port: int, listening: socket.socket) -> None:
     config = Config()
     config.bind = [f"fd://{listening.detach()}"]
     config.keep_alive_timeout = 75
-    config.graceful_timeout = 1
     await serve(announced, config, shutdown_trigger=partial(_ended, app.close))
 
 
 async def _ended(close: Callable[[], None]) -> None:
-    """Wait for SIGTERM or SIGINT, then end what the server started, while it still answers."""
+    """Wait for SIGTERM or SIGINT, end what the server started while it still answers, and end the process.
+
+    Ended at once: ministack's own way out imports an SSH server in order to stop it, waits for idle connections,
+    and has nothing to save.
+    """
     signalled = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, signalled.set)
     await signalled.wait()
     await asyncio.to_thread(close)
+    processes.end_family()
+    logging.shutdown()
+    os._exit(0)

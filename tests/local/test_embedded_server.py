@@ -50,7 +50,7 @@ def test_a_server_is_started_once_described_and_stopped(embedded: Command, state
     assert json.loads(embedded("status", "--json").stdout) == {"running": True, **server}
     stopped = embedded("stop")
     assert (stopped.returncode, stopped.stderr) == (0, "")
-    assert not psutil.pid_exists(server["pid"])
+    assert not alive(server["pid"])
     assert sorted(path.name for path in state.iterdir()) == ["lock", "server.log"]
     for verb in ("stop", "status"):
         idle = embedded(verb)
