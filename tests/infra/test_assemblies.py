@@ -212,6 +212,14 @@ def test_environments_differ_only_in_values(assemblies: Mapping[str, Any]) -> No
     assert shapes["local"] == shapes["dev"] == shapes["prod"]
 
 
+def test_every_type_in_use_has_its_contract_with_the_embedded_aws(assembly: Any) -> None:
+    contracts = (Path(__file__).parents[1] / "local/test_embedded_cloudformation_types.py").read_text()
+    types = {
+        resource["Type"] for template in assembly.templates.values() for resource in template["Resources"].values()
+    }
+    assert {kind for kind in types if f'"{kind}"' not in contracts} == set()
+
+
 def test_acknowledgements_are_few_and_each_stands_on_one_resource_with_a_reason(assembly: Any) -> None:
     reasons = [
         reason
