@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundplan_local import bridge, bucket_policies, cloudformation, invocations
+from groundplan_local import bridge, bucket_policies, cloudformation, invocations, state_machine_task
 from groundplan_local.bridge import Answer, Call, Moto
 from groundplan_local.control_plane import ControlPlane
 from groundplan_local.joints import joint
+from groundplan_local.queue_alarms import QueueAlarms
 from groundplan_local.sagemaker import SageMaker
 from groundplan_local.training.operations import TrainingJobs
 
@@ -19,9 +20,15 @@ class Assembly:
 
     application: Callable[[Any, Any, Any], Awaitable[None]]
     training_jobs: TrainingJobs
+    queue_alarms: QueueAlarms
+
+    def start(self) -> None:
+        """Begin what runs beside the answering of requests."""
+        self.queue_alarms.start()
 
     def close(self) -> None:
         """End everything that the server started."""
+        self.queue_alarms.close()
         self.training_jobs.close()
 
 
@@ -38,4 +45,5 @@ def assemble(state: Path) -> Assembly:
     bucket_policies.install()
     cloudformation.install()
     invocations.install()
-    return Assembly(joint("ministack.app", "app"), training_jobs)
+    state_machine_task.install()
+    return Assembly(joint("ministack.app", "app"), training_jobs, QueueAlarms())

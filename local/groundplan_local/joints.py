@@ -30,6 +30,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_physical_name": "stack_name, logical_id, lowercase=, max_len=, seeded=",
     },
     "ministack.services.cloudformation.stacks": {"_runs_on_worker_thread": "resource_type"},
+    "ministack.services.cloudwatch": {"_alarms": None},
     "ministack.services.eventbridge": {
         "_dispatch_to_lambda": "arn, payload",
         "_invoke_target": "target, event, rule, view=",
@@ -48,7 +49,12 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_foreign_bucket_allows": "owner_account, bucket_name, key, method, query_params, caller, headers=",
     },
     "ministack.services.sns": {"_topics": None},
-    "ministack.services.sqs": {"_queue_by_arn": "arn"},
+    "ministack.services.sqs": {"_queue_by_arn": "arn", "_refresh_counts": "q"},
+    "ministack.services.stepfunctions": {
+        "_AWS_SDK_SERVICE_MAP": None,
+        "_ExecutionError": "error, cause",
+        "_SERVICE_DISPATCH": None,
+    },
     "moto.backends": {"get_backend": "name"},
     "moto.core.botocore_stubber": {"BotocoreStubber": ""},
 }

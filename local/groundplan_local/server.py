@@ -94,6 +94,7 @@ async def _serve(state: Path, port: int, listening: socket.socket) -> None:
         async def tell(message: Any) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
+                app.start()
                 Server.this_process(port).write(state)
 
         await app.application(scope, receive, tell if scope["type"] == "lifespan" else send)

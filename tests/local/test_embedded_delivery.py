@@ -125,3 +125,38 @@ def test_the_error_of_a_function_has_its_exceptions_name(embedded_aws: Any, uniq
     make_function(embedded_aws, unique, "def handler(event, context):\n    raise LookupError('nothing')\n")
     answer = embedded_aws.client("lambda", ACCOUNT).invoke(FunctionName=unique)
     assert json.loads(answer["Payload"].read())["errorType"] == "LookupError"
+
+
+def test_a_letter_in_a_watched_queue_raises_its_alarm_and_no_other(
+    embedded_aws: Any, queue: Any, message: Any, until: Any, unique: str
+) -> None:
+    cloudwatch, sns, sqs = (embedded_aws.client(service, ACCOUNT) for service in ("cloudwatch", "sns", "sqs"))
+    heard, dead = queue("heard"), queue("dead")
+    queue("quiet")
+    topic = sns.create_topic(Name=unique)["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn("sqs", f"{unique}-heard"))
+    for name in ("dead", "quiet"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=f"{unique}-{name}",
+            Namespace="AWS/SQS",
+            MetricName="ApproximateNumberOfMessagesVisible",
+            Dimensions=[{"Name": "QueueName", "Value": f"{unique}-{name}"}],
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            AlarmActions=[topic],
+        )
+
+    def states() -> list[str]:
+        alarms = cloudwatch.describe_alarms(AlarmNamePrefix=unique)["MetricAlarms"]
+        return [alarm["StateValue"] for alarm in sorted(alarms, key=lambda alarm: alarm["AlarmName"])]
+
+    until(lambda: states() == ["OK", "OK"])
+    sqs.send_message(QueueUrl=dead, MessageBody="lost")
+    note = json.loads(json.loads(message(heard)["Body"])["Message"])
+    assert (note["AlarmName"], note["NewStateValue"]) == (f"{unique}-dead", "ALARM")
+    assert states() == ["ALARM", "OK"]
+    sqs.purge_queue(QueueUrl=dead)
+    until(lambda: states() == ["OK", "OK"])
