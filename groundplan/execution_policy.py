@@ -1,34 +1,23 @@
-"""What CloudFormation may do in the accounts of an environment when it deploys. Not AdministratorAccess."""
+"""What CloudFormation may do in the accounts of an environment when it deploys. Not AdministratorAccess.
+
+Services are given whole, because CloudFormation reads, tags and updates what it makes. IAM is named action by action,
+on the environment's own names, and a role can be made or given permissions only inside the boundary; policy and
+boundary themselves have names that the policy does not reach.
+"""
 
 from typing import Any
 
 from groundplan.names import Names
 
-# Whole services, because CloudFormation reads, tags and updates what it makes; IAM is named action by action below.
-SERVICES = (
-    "cloudwatch",
-    "dynamodb",
-    "ecr",
-    "events",
-    "glue",
-    "kms",
-    "lambda",
-    "logs",
-    "s3",
-    "sagemaker",
-    "sns",
-    "sqs",
-    "ssm",
-)
+SERVICES = ("cloudwatch", "dynamodb", "ecr", "events", "glue", "kms", "logs", "s3", "sagemaker", "sns", "sqs")
+# Only on a role inside the boundary. Without PutRolePermissionsBoundary for another one there is no way out.
+BOUND_IAM_ACTIONS = ("AttachRolePolicy", "CreateRole", "DetachRolePolicy", "PutRolePermissionsBoundary")
 IAM_ACTIONS = (
-    "AttachRolePolicy",
     "CreatePolicy",
     "CreatePolicyVersion",
-    "CreateRole",
     "DeletePolicy",
     "DeletePolicyVersion",
     "DeleteRole",
-    "DetachRolePolicy",
     "GetPolicy",
     "GetPolicyVersion",
     "GetRole",
@@ -44,34 +33,92 @@ IAM_ACTIONS = (
     "UpdateRole",
     "UpdateRoleDescription",
 )
+PARAMETER_ACTIONS = (
+    "AddTagsToResource",
+    "DeleteParameter",
+    "GetParameter",
+    "GetParameters",
+    "ListTagsForResource",
+    "PutParameter",
+    "RemoveTagsFromResource",
+)
 PASSED_TO = ("lambda.amazonaws.com", "sagemaker.amazonaws.com")
+# What the roles of functions and training jobs may at most do; what each of them may is in its own policy.
+BOUNDARY_ACTIONS = (
+    "cloudwatch:PutMetricData",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:PutLogEvents",
+    "s3:AbortMultipartUpload",
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:ListBucket",
+    "s3:PutObject",
+    "sagemaker:DescribeEndpoint",
+    "sagemaker:DescribeEndpointConfig",
+    "sagemaker:DescribeModel",
+    "sagemaker:DescribeModelPackage",
+    "sagemaker:DescribeTrainingJob",
+    "sagemaker:ListEndpoints",
+    "sagemaker:ListModelPackageGroups",
+    "sagemaker:ListModelPackages",
+    "sagemaker:ListTrainingJobs",
+    "sqs:SendMessage",
+)
+
+
+def boundary_policy() -> dict[str, Any]:
+    """The permissions boundary: no role of the platform does anything else, whatever its policies say."""
+    return _document([_allow("AtMost", list(BOUNDARY_ACTIONS), "*")])
 
 
 def execution_policy(names: Names, account: str) -> dict[str, Any]:
-    """The policy document for an account (12 digits); roles and policies only below the environment's own names."""
-    own = [f"arn:aws:iam::{account}:{kind}/{names.stem}-*" for kind in ("role", "policy")]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "Services",
-                "Effect": "Allow",
-                "Action": [f"{service}:*" for service in SERVICES],
-                "Resource": "*",
-                "Condition": {"StringEquals": {"aws:ResourceAccount": account}},
-            },
-            {
-                "Sid": "OwnRoles",
-                "Effect": "Allow",
-                "Action": [f"iam:{action}" for action in IAM_ACTIONS],
-                "Resource": own,
-            },
-            {
-                "Sid": "PassOwnRoles",
-                "Effect": "Allow",
-                "Action": "iam:PassRole",
-                "Resource": own[0],
-                "Condition": {"StringEquals": {"iam:PassedToService": list(PASSED_TO)}},
-            },
-        ],
-    }
+    """The policy document of CloudFormation's role in an account (12 digits)."""
+    stem, region = names.stem, names.environment.region
+    role, policy = (f"arn:aws:iam::{account}:{kind}/{stem}-*" for kind in ("role", "policy"))
+    inside = {"iam:PermissionsBoundary": f"arn:aws:iam::{account}:policy/{names.boundary()}"}
+    own_account = {"StringEqualsIfExists": {"aws:ResourceAccount": account}}
+    return _document(
+        [
+            _allow("Services", [f"{service}:*" for service in SERVICES], "*", own_account),
+            _allow("Functions", ["lambda:*"], f"arn:aws:lambda:{region}:{account}:function:{stem}-*"),
+            _allow("Parameters", _named("ssm", PARAMETER_ACTIONS), f"arn:aws:ssm:{region}:{account}:parameter/*"),
+            _allow("ListParameters", ["ssm:DescribeParameters"], "*"),
+            # Fn::GetStackOutput reads the outputs of the stack that it names with this role.
+            _allow(
+                "ReadOutputs",
+                ["cloudformation:DescribeStacks"],
+                f"arn:aws:cloudformation:{region}:{account}:stack/{stem}-*/*",
+            ),
+            _allow("OwnRoles", _named("iam", IAM_ACTIONS), [role, policy]),
+            _allow("BoundRoles", _named("iam", BOUND_IAM_ACTIONS), role, {"StringEquals": inside}),
+            _allow("PassRoles", ["iam:PassRole"], role, {"StringEquals": {"iam:PassedToService": list(PASSED_TO)}}),
+        ]
+    )
+
+
+def _named(service: str, actions: tuple[str, ...]) -> list[str]:
+    return [f"{service}:{action}" for action in actions]
+
+
+def _allow(
+    sid: str, actions: list[str], resource: str | list[str], condition: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}

@@ -15,14 +15,17 @@ class Names:
     """Every physical name of one environment.
 
     S3 bucket names are unique in the world and at most 63 characters long, so they end in account and region:
-    with the longest prefix, environment and region the longest bucket name here has 61 characters.
+    with the longest prefix, environment and region the longest bucket name here has 58 characters.
     """
 
     environment: Environment
 
     @property
     def stem(self) -> str:
-        """`<prefix>-<environment>`: how every name begins."""
+        """`<prefix>-<environment>`: how every name begins, also those that CloudFormation makes up.
+
+        CloudFormation shortens a stack's name in the names it makes up; 21 characters survive that.
+        """
         return f"{self.environment.prefix}-{self.environment.name}"
 
     def stack(self, stack: str) -> str:
@@ -34,8 +37,12 @@ class Names:
         return f"CDKToolkit-{self.environment.qualifier}"
 
     def execution_policy(self) -> str:
-        """The policy under which CloudFormation deploys; also the name of the small stack that holds it."""
-        return f"{self.stem}-execution"
+        """The policy under which CloudFormation deploys; not below `<stem>-`, so that it cannot rewrite itself."""
+        return f"execution-{self.stem}"
+
+    def boundary(self) -> str:
+        """The permissions boundary of every role that CloudFormation makes; out of its own reach likewise."""
+        return f"boundary-{self.stem}"
 
     def profile(self, account: AccountName) -> str:
         """The AWS profile that the commands use for an account when there is one of this name."""

@@ -29,10 +29,10 @@ def _region(value: str) -> str:
 AccountId = Annotated[str, matching(r"[0-9]{12}", "allowed: a string of exactly 12 digits")]
 Region = Annotated[str, AfterValidator(_region)]
 EnvironmentName = Annotated[
-    str, matching(r"[a-z][a-z0-9]{0,11}", "allowed: 1 to 12 lower-case letters and digits, a letter first")
+    str, matching(r"[a-z][a-z0-9]{0,9}", "allowed: 1 to 10 lower-case letters and digits, a letter first")
 ]
 Prefix = Annotated[
-    str, matching(r"[a-z][a-z0-9]{1,11}", "allowed: 2 to 12 lower-case letters and digits, a letter first")
+    str, matching(r"[a-z][a-z0-9]{1,9}", "allowed: 2 to 10 lower-case letters and digits, a letter first")
 ]
 Qualifier = Annotated[str, matching(r"[a-z0-9]{1,10}", "allowed: 1 to 10 lower-case letters and digits (AWS CDK)")]
 WorkloadName = Annotated[

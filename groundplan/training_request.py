@@ -117,6 +117,8 @@ def build_request(
         "StoppingCondition": stopping | ({"MaxWaitTimeInSeconds": training.max_wait_seconds} if spot else {}),
         "EnableManagedSpotTraining": spot,
         "CheckpointConfig": {"S3Uri": f"{base}/checkpoints/{run}"},
+        # SageMaker carries data, models and checkpoints; the container itself reaches nothing and nobody.
+        "EnableNetworkIsolation": True,
         "EnableInterContainerTrafficEncryption": training.instance_count > 1,
         "Environment": provenance,
         "Tags": [

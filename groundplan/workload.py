@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from groundplan.refusal import BadInput, Finding, bad
-from groundplan.text import FileName, InstanceType, TagValue, WorkloadName
+from groundplan.text import FileName, InstanceType, TagValue, WorkloadName, matching
 from groundplan.toml_file import Values, read_toml
 
 
@@ -39,6 +39,7 @@ class Training(Values):
     volume_gib: Annotated[int, Field(ge=1, le=16384)] = 30
     max_runtime_seconds: Annotated[int, Field(ge=60, le=432000)]
     max_wait_seconds: Annotated[int, Field(ge=60, le=2592000, description="run time and waiting for spot together")]
+    image_digest: Annotated[str, matching(r"sha256:[0-9a-f]{64}", "allowed: sha256: and 64 hex digits")] | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
     hyperparameters: dict[Annotated[str, Field(max_length=256)], str | int | float | bool] = Field(
         default={}, max_length=90

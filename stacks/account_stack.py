@@ -21,6 +21,7 @@ class AccountStack(cdk.Stack):
             env=cdk.Environment(account=environment.account_ids()[account], region=environment.region),
             synthesizer=cdk.DefaultStackSynthesizer(qualifier=environment.qualifier),
             termination_protection=environment.retain_data,
+            permissions_boundary=cdk.PermissionsBoundary.from_name(names.boundary()),
             description=description,
         )
         self.names = names

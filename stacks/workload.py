@@ -2,6 +2,7 @@
 
 import json
 
+import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_ssm as ssm
@@ -30,12 +31,14 @@ class WorkloadStack(AccountStack):
             encryption_key=platform.key,
             retain=environment.retain_data,
         ).repository
-        sagemaker.CfnModelPackageGroup(
+        models = sagemaker.CfnModelPackageGroup(
             self,
             "Models",
             model_package_group_name=names.model_package_group(workload.name),
             model_package_group_description=workload.use_case,
         )
+        if environment.retain_data:
+            models.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         training = TrainingRole(
             self,
             "Training",
@@ -49,6 +52,7 @@ class WorkloadStack(AccountStack):
                 repository=repository,
             ),
         )
+        image = workload.training.image_digest
         ssm.StringParameter(
             self,
             "LaunchDefaults",
@@ -57,7 +61,7 @@ class WorkloadStack(AccountStack):
             string_value=json.dumps(
                 {
                     "role_arn": training.role.role_arn,
-                    "image": repository.repository_uri,
+                    "image": repository.repository_uri_for_digest(image) if image else repository.repository_uri,
                     "artefacts": f"s3://{names.artefacts_bucket()}",
                     "kms_key_arn": platform.key.key_arn,
                 }

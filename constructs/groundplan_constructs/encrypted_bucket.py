@@ -51,7 +51,9 @@ class EncryptedBucket(Construct):
                 ),
                 *props.lifecycle_rules,
             ],
-            removal_policy=cdk.RemovalPolicy.RETAIN if props.retain else cdk.RemovalPolicy.DESTROY,
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            if props.retain
+            else cdk.RemovalPolicy.DESTROY,
         )
         cdk.Validations.of(self.bucket).acknowledge(
             cdk.Acknowledgment(

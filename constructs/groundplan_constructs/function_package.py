@@ -65,9 +65,8 @@ class FunctionPackage:
     def _dependencies(self) -> Path:
         """A folder with the lock's packages for the architecture; made once for each lock."""
         made_of = hashlib.sha256(self.requirements.read_bytes())
-        made_of.update(
-            f"{self.architecture} {self.lambda_architecture} {self._python_version} {sys.platform}".encode()
-        )
+        system = sys.platform if self.architecture == "host" else "linux"
+        made_of.update(f"{self.lambda_architecture} {self._python_version} {system}".encode())
         target = self.cache / f"dependencies-{made_of.hexdigest()[:16]}"
         if target.is_dir():
             return target

@@ -5,11 +5,12 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-UNTAGGED_IMAGES_KEPT_DAYS = 14
-
 
 class ImageRepository(Construct):
-    """A repository with immutable tags, a scan on each push and the platform's key."""
+    """A repository with immutable tags, a scan on each push and the platform's key.
+
+    Nothing expires: images are pinned by digest, and a pin must not dangle.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, repository_name: str, encryption_key: kms.IKey, retain: bool
@@ -23,13 +24,6 @@ class ImageRepository(Construct):
             image_scan_on_push=True,
             encryption=ecr.RepositoryEncryption.KMS,
             encryption_key=encryption_key,
-            lifecycle_rules=[
-                ecr.LifecycleRule(
-                    description="Images that lost their tag",
-                    tag_status=ecr.TagStatus.UNTAGGED,
-                    max_image_age=cdk.Duration.days(UNTAGGED_IMAGES_KEPT_DAYS),
-                )
-            ],
-            removal_policy=cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY,
-            empty_on_delete=False,
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if retain else cdk.RemovalPolicy.DESTROY,
+            empty_on_delete=not retain,
         )

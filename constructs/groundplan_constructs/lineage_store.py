@@ -42,7 +42,9 @@ class LineageStore(Construct):
                 point_in_time_recovery_enabled=True
             ),
             deletion_protection=props.retain,
-            removal_policy=cdk.RemovalPolicy.RETAIN if props.retain else cdk.RemovalPolicy.DESTROY,
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            if props.retain
+            else cdk.RemovalPolicy.DESTROY,
         )
         self.table.add_global_secondary_index(
             index_name="reversed",

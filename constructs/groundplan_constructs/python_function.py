@@ -31,7 +31,7 @@ class PythonFunctionProps:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     dead_letter_queue: DeadLetterQueue | None = None
     timeout_seconds: int = 60
-    memory_mib: int = 256
+    memory_mib: int = 1024  # processor time comes with memory; imports are most of a cold start
 
 
 class PythonFunction(Construct):
@@ -57,12 +57,13 @@ class PythonFunction(Construct):
         self.permissions.allow(
             "WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [self.log_group.log_group_arn]
         )
+        archive = props.package.build()
         self.function = lambda_.Function(
             self,
             "Resource",
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.custom(props.package.lambda_architecture),
-            code=lambda_.Code.from_asset(str(props.package.build())),
+            code=lambda_.Code.from_asset(str(archive), asset_hash=archive.stem),
             handler=props.handler,
             description=props.description,
             role=self.role.without_policy_updates(),
@@ -79,7 +80,11 @@ class PythonFunction(Construct):
             dead_letter_queue=props.dead_letter_queue.queue if props.dead_letter_queue else None,
             retry_attempts=2 if props.dead_letter_queue else None,
         )
-        self.permissions.allow("UseKey", ["kms:Decrypt", "kms:GenerateDataKey"], [props.encryption_key.key_arn])
+        self.permissions.allow(
+            "UseKey",
+            ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"],
+            [props.encryption_key.key_arn],
+        )
         if props.dead_letter_queue:
             self.permissions.allow("GiveUp", ["sqs:SendMessage"], [props.dead_letter_queue.queue.queue_arn])
         # Lambda checks at creation that the role may write to the dead-letter queue.

@@ -96,7 +96,10 @@ class TrainingRole(Construct):
         )
         self._list("ListOwnPrefix", bucket, f"{prefix}/*")
         self.permissions.allow(
-            "EncryptArtefacts", ["kms:Decrypt", "kms:GenerateDataKey"], [props.encryption_key.key_arn]
+            "EncryptArtefacts",
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            [props.encryption_key.key_arn],
+            conditions={"StringEquals": {"kms:ViaService": f"s3.{cdk.Stack.of(self).region}.amazonaws.com"}},
         )
 
     def _pull_image(self, props: TrainingRoleProps) -> None:

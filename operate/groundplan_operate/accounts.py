@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from groundplan.environment import AccountName, Environment
 from groundplan.names import Names
@@ -19,6 +19,10 @@ from groundplan_operate import embedded_aws
 _Session: Any = boto3.Session  # untyped; what is got from it is Any, on purpose and from here on
 # One retry loop, botocore's own.
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=10)
+
+
+class WrongAccount(Refused):
+    """The credentials at hand are of another account than the one that is meant."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,16 @@ class Accounts:
 
     def session(self, account: AccountName) -> Any:
         """A boto3.Session in one of the accounts; raises Refused when the credentials are of another."""
+        # Kept: a profile that asks for a one-time password asks once.
+        if account not in self._sessions:
+            self._sessions[account] = self._open(account)
+        return self._sessions[account]
+
+    @cached_property
+    def _sessions(self) -> dict[AccountName, Any]:
+        return {}
+
+    def _open(self, account: AccountName) -> Any:
         number = self.environment.account_ids()[account]
         if self.environment.embedded_aws:
             return _Session(number, "embedded", region_name=self.environment.region)
@@ -52,7 +66,7 @@ class Accounts:
         session = _Session(profile_name=profile if known else None, region_name=self.environment.region)
         found = _account_of(session)
         if found != number:
-            raise Refused(
+            raise WrongAccount(
                 f"these credentials are of account {found or 'nobody'}; the {account} account of "
                 f"{self.environment.name} is {number}: sign in to it, or make a profile named {profile}"
             )
@@ -62,7 +76,7 @@ class Accounts:
         """Whether a session in the account can be had."""
         try:
             self.session(account)
-        except Refused:
+        except WrongAccount:
             return False
         return True
 
@@ -85,7 +99,10 @@ class Accounts:
 
 
 def _account_of(session: Any) -> str | None:
+    """The account of a session's credentials; None without any. Raises Refused when AWS does not say."""
     try:
         return str(session.client("sts", config=CONFIG).get_caller_identity()["Account"])
-    except (BotoCoreError, ClientError):
+    except NoCredentialsError:
         return None
+    except (BotoCoreError, ClientError) as error:
+        raise Refused(f"AWS does not say whose these credentials are: {error}") from error

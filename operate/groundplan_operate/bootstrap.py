@@ -6,8 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from groundplan.environment import AccountName
-from groundplan.execution_policy import execution_policy
+from groundplan.environment import AccountName, Environment
+from groundplan.execution_policy import boundary_policy, execution_policy
 from groundplan.refusal import Refused
 from groundplan_operate.accounts import CONFIG, Accounts
 from groundplan_operate.toolkit import run_cdk
@@ -15,30 +15,39 @@ from groundplan_operate.toolkit import run_cdk
 ACCOUNTS: tuple[AccountName, ...] = ("tooling", "application", "ai", "data")
 NEEDED_VERSION = 8  # of the bootstrap template; the highest that the assemblies of this CDK release ask for
 MOST_VERSIONS = 5  # of a managed policy, IAM's quota
-DESCRIPTION = "What CloudFormation may do when it deploys Groundplan"
+
+
+def distinct_accounts(environment: Environment) -> list[AccountName]:
+    """One name for each account number: accounts may be shared, and each is bootstrapped once."""
+    names = {number: account for account, number in reversed(environment.account_ids().items())}
+    return [account for account in ACCOUNTS if account in names.values()]
 
 
 def bootstrap(accounts: Accounts, account: AccountName, *, show: Callable[[str], None]) -> str:
     """Bootstrap one account when it is not; one line that says what was done.
 
     The account trusts the tooling account alone, and CloudFormation deploys under the environment's own execution
-    policy. Raises Refused, with the command to run, when no credentials of the account are at hand.
+    policy. Raises Refused, and says what to do, when no credentials of the account are at hand.
     """
     environment, names = accounts.environment, accounts.names
     number = environment.account_ids()[account]
     where = f"{account} {number}"
-    trusted = "" if account == "tooling" else environment.accounts.tooling
     if not accounts.has_credentials(account):
         version = _version_seen_from_tooling(accounts, account)
         if version >= NEEDED_VERSION:
-            return f"{where}: bootstrapped (version {version})"
+            return (
+                f"{where}: bootstrapped (version {version}); its policies were not checked, for want of credentials"
+            )
         raise Refused(
             f"account {where} is not bootstrapped, and there are no credentials of it here: make a profile named "
             f"{names.profile(account)} and run this again"
         )
-    made_policy = _put_execution_policy(accounts, account)
+    policy = _put_policy(accounts, account, names.execution_policy(), execution_policy(names, number))
+    _put_policy(accounts, account, names.boundary(), boundary_policy())
     version = _version(accounts.client("ssm", account), environment.qualifier)
-    if version >= NEEDED_VERSION and not made_policy and _trusted(accounts, account) == trusted:
+    trusted = "" if account == "tooling" else environment.accounts.tooling
+    wanted = {"TrustedAccounts": trusted, "CloudFormationExecutionPolicies": policy}
+    if version >= NEEDED_VERSION and wanted.items() <= _parameters(accounts, account).items():
         return f"{where}: bootstrapped (version {version})"
     run_cdk(
         accounts,
@@ -50,7 +59,7 @@ def bootstrap(accounts: Accounts, account: AccountName, *, show: Callable[[str],
             "--toolkit-stack-name",
             names.toolkit_stack(),
             "--cloudformation-execution-policies",
-            f"arn:aws:iam::{number}:policy/{names.execution_policy()}",
+            policy,
             *(["--trust", trusted] if trusted else []),
         ],
         account=account,
@@ -69,15 +78,16 @@ def _version(ssm: Any, qualifier: str) -> int:
         raise
 
 
-def _trusted(accounts: Accounts, account: AccountName) -> str | None:
-    """The accounts that the bootstrap stack trusts, as it spells them; None when there is no such stack."""
+def _parameters(accounts: Accounts, account: AccountName) -> dict[str, str]:
+    """The parameters of the bootstrap stack; none when there is no such stack."""
     try:
         found = accounts.client("cloudformation", account).describe_stacks(StackName=accounts.names.toolkit_stack())
-    except ClientError:
-        return None
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return {}
+        raise
     parameters: list[dict[str, str]] = found["Stacks"][0].get("Parameters", [])
-    values = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in parameters}
-    return values.get("TrustedAccounts", "")
+    return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in parameters}
 
 
 def _version_seen_from_tooling(accounts: Accounts, account: AccountName) -> int:
@@ -101,21 +111,20 @@ def _version_seen_from_tooling(accounts: Accounts, account: AccountName) -> int:
     return _version(ssm, qualifier)
 
 
-def _put_execution_policy(accounts: Accounts, account: AccountName) -> bool:
-    """The execution policy as `groundplan.execution_policy` has it; whether anything changed."""
-    name, number = accounts.names.execution_policy(), accounts.environment.account_ids()[account]
-    document = execution_policy(accounts.names, number)
-    arn, iam = f"arn:aws:iam::{number}:policy/{name}", accounts.client("iam", account)
+def _put_policy(accounts: Accounts, account: AccountName, name: str, document: dict[str, Any]) -> str:
+    """Make the managed policy, or a new version of it when it says something else; its ARN."""
+    arn = f"arn:aws:iam::{accounts.environment.account_ids()[account]}:policy/{name}"
+    iam = accounts.client("iam", account)
     try:
         versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
     except iam.exceptions.NoSuchEntityException:
-        iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document), Description=DESCRIPTION)
-        return True
+        iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document))
+        return arn
     default = next(version["VersionId"] for version in versions if version["IsDefaultVersion"])
     if iam.get_policy_version(PolicyArn=arn, VersionId=default)["PolicyVersion"]["Document"] == document:
-        return False
+        return arn
     if len(versions) >= MOST_VERSIONS:
         oldest = min((v for v in versions if not v["IsDefaultVersion"]), key=lambda version: version["CreateDate"])
         iam.delete_policy_version(PolicyArn=arn, VersionId=oldest["VersionId"])
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
-    return False  # the bootstrap stack names the policy, not its version
+    return arn

@@ -12,7 +12,7 @@ from groundplan.refusal import BadInput
 from groundplan.workload import read_workloads
 from groundplan_operate import embedded_aws
 from groundplan_operate.accounts import Accounts
-from groundplan_operate.bootstrap import ACCOUNTS, bootstrap
+from groundplan_operate.bootstrap import bootstrap, distinct_accounts
 from groundplan_operate.options import in_environment, repository
 from groundplan_operate.toolkit import run_cdk
 
@@ -38,19 +38,19 @@ def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str
     else:
         show(f"1/3  AWS, region {environment.region}")
     show("2/3  bootstrap of the accounts")
-    # Quiet: four at once would speak across each other; an error carries CDK's own line.
-    with ThreadPoolExecutor(len(ACCOUNTS)) as pool:
-        for said in pool.map(partial(bootstrap, accounts, show=_quiet), ACCOUNTS):
+    # Quiet: several at once would speak across each other; an error carries CDK's own line.
+    each = distinct_accounts(environment)
+    with ThreadPoolExecutor(len(each)) as pool:
+        for said in pool.map(partial(bootstrap, accounts, show=_quiet), each):
             show(f"     {said}")
     show(f"3/3  cdk deploy --all, environment {environment.name}")
-    arguments = ["deploy", "--all", "--concurrency", "4"]
     if not environment.embedded_aws:
-        run_cdk(accounts, arguments)
+        run_cdk(accounts, ["deploy", "--all"])  # one stack after the other: it asks before it widens permissions
         show(f"done: {environment.name} is deployed")
         return accounts
     lines = run_cdk(
         accounts,
-        [*arguments, "--progress", "events", "--require-approval", "never"],
+        ["deploy", "--all", "--concurrency", "4", "--progress", "events", "--require-approval", "never"],
         show=lambda line: show(f"     {line}") if _tells_a_stack(line) else None,
     )
     finished = [line for line in lines if line.startswith(DONE)]

@@ -9,9 +9,12 @@ from botocore.exceptions import ClientError
 from groundplan.environment import AccountName, read_environment
 from groundplan.names import ZONES
 from groundplan.refusal import Refused
+from groundplan.workload import workload_names
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import in_environment, repository
 from groundplan_operate.toolkit import run_cdk
+
+ATTEMPTS = 3
 
 
 @click.command
@@ -29,10 +32,31 @@ def destroy(environment_name: str, yes: bool) -> None:
         )
     if not yes and not environment.embedded_aws:
         click.confirm(f"Delete every stack of {environment.name} with all its data and models?", abort=True)
-    for bucket, account in _buckets(accounts):
-        _empty(accounts.client("s3", account), bucket, click.echo)
-    run_cdk(accounts, ["destroy", "--all", "--force"])
+    for name in workload_names(root):
+        _delete_packages(accounts.client("sagemaker", "ai"), accounts.names.model_package_group(name), click.echo)
+    for attempt in range(1, ATTEMPTS + 1):
+        for bucket, account in _buckets(accounts):
+            _empty(accounts.client("s3", account), bucket, click.echo)
+        try:
+            run_cdk(accounts, ["destroy", "--all", "--force"])
+            break
+        except Refused:
+            # Access logs and last events may have come into a bucket after it was emptied.
+            if attempt == ATTEMPTS:
+                raise
     click.echo(f"done: {environment.name} is gone; the accounts stay bootstrapped")
+
+
+def _delete_packages(sagemaker: Any, group: str, show: Callable[[str], None]) -> None:
+    """CloudFormation deletes only empty groups."""
+    try:
+        for page in sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group):
+            for package in page["ModelPackageSummaryList"]:
+                sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
+                show(f"{package['ModelPackageArn']}: deleted")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
+            raise
 
 
 def _buckets(accounts: Accounts) -> list[tuple[str, AccountName]]:

@@ -1,6 +1,5 @@
 """`groundplan ingest`: put a data set into the lake, under a manifest that names its every byte."""
 
-import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -98,12 +97,6 @@ def _put(s3: Any, bucket: str, key: str, file: Path, sha256: str) -> str:
     except ClientError as error:
         if error.response["Error"]["Code"] != "404":
             raise
-    with file.open("rb") as body:
-        answer = s3.put_object(
-            Bucket=bucket,
-            Key=key,
-            Body=body,
-            Metadata={"sha256": sha256},
-            ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
-        )
-    return str(answer["VersionId"])
+    # In parts where it is large; S3 checks each part as it arrives.
+    s3.upload_file(str(file), bucket, key, ExtraArgs={"Metadata": {"sha256": sha256}, "ChecksumAlgorithm": "SHA256"})
+    return str(s3.head_object(Bucket=bucket, Key=key)["VersionId"])

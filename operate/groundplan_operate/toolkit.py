@@ -1,6 +1,7 @@
 """Runs the CDK command line of this repository, and says what came of it."""
 
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,17 +28,19 @@ def run_cdk(
     cdk, node = accounts.root / "node_modules/.bin/cdk", accounts.root / ".venv/bin/node"
     if not cdk.exists() or not node.exists():
         raise Refused("the CDK command line is not installed: make setup")
-    context = ["--context", f"environment={accounts.environment.name}"] if with_app else []
-    command = [str(node), str(cdk), *arguments, *context]
     # There is no cdk.json in node_modules.
     folder = accounts.root if with_app else accounts.root / "node_modules"
     variables = dict(accounts.variables(account))
-    if show is None:
-        status = subprocess.run(command, cwd=folder, env=variables).returncode
-        if status:
-            raise Refused(f"cdk {arguments[0]} ended with {status}; the lines above say why")
-        return []
-    status, lines = _piped(command, folder, variables, show)
+    # An assembly of its own: cdk locks the folder, and a lock outlives a cdk that was killed.
+    with tempfile.TemporaryDirectory(prefix="groundplan-") as assembly:
+        app = ["--context", f"environment={accounts.environment.name}", "--output", assembly] if with_app else []
+        command = [str(node), str(cdk), *arguments, *app]
+        if show is None:
+            status, lines = subprocess.run(command, cwd=folder, env=variables).returncode, list[str]()
+        else:
+            status, lines = _piped(command, folder, variables, show)
+    if status and show is None:
+        raise Refused(f"cdk {arguments[0]} ended with {status}; the lines above say why")
     if status:
         raise Refused(_why(accounts.root / f".groundplan/cdk-{arguments[0]}-{account}.log", status, lines))
     return lines

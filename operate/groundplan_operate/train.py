@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from groundplan.canonical import digest, file_digest, tree_digest
 from groundplan.environment import read_environment
@@ -59,8 +59,13 @@ def train_workload(
     )
     sagemaker = accounts.client("sagemaker", "ai")
     sagemaker.create_training_job(**request)
-    show(f"training job {request['TrainingJobName']}")
-    return _follow(accounts, str(request["TrainingJobName"]), show)
+    name = str(request["TrainingJobName"])
+    show(f"training job {name}")
+    try:
+        return _follow(accounts, name, show)
+    except (BotoCoreError, ClientError) as error:
+        again = f"groundplan lineage {name} -e {accounts.environment.name}"
+        raise Refused(f"no longer followed, but the job goes on; see how it ends with {again} ({error})") from error
 
 
 def launch_defaults(accounts: Accounts, workload: Workload) -> LaunchDefaults:
@@ -76,9 +81,15 @@ def launch_defaults(accounts: Accounts, workload: Workload) -> LaunchDefaults:
         raise bad(
             name, "", "no such parameter", f"deploy the workload first: make deploy ENV={environment}"
         ) from None
-    defaults = LaunchDefaults.from_json(name, json.loads(value))
+    try:
+        defaults = LaunchDefaults.from_json(name, json.loads(value))
+    except json.JSONDecodeError:
+        raise bad(name, "", value, "allowed: JSON, which the workload's stack writes: deploy it again") from None
     if "@sha256:" not in defaults.image and not accounts.environment.embedded_aws:
-        raise Refused(f"{workload.name} has no image yet: push one to {defaults.image} and pin it by its digest")
+        raise Refused(
+            f"{workload.name} has no image: push one to {defaults.image}, write its digest as training.image_digest "
+            f"into workloads/{workload.name}/workload.toml, and deploy"
+        )
     return defaults
 
 

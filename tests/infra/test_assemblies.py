@@ -114,7 +114,7 @@ def test_plain_http_and_old_tls_are_refused_by_every_bucket(assembly: Any) -> No
 
 
 def test_data_is_kept_where_the_environment_says_so(assembly: Any) -> None:
-    expected = "Retain" if assembly.environment.retain_data else "Delete"
+    expected = "RetainExceptOnCreate" if assembly.environment.retain_data else "Delete"
     for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::ECR::Repository"):
         policies = {resource["DeletionPolicy"] for _, _, resource in assembly.resources(kind)}
         assert policies == {expected}, kind

@@ -41,7 +41,7 @@ def said(error: pytest.ExceptionInfo[BadInput]) -> str:
         ("region", 'region = "us-east-9"', ["region", "us-east-9", "eu-central-1"]),
         ("region", 'region = "cn-north-1"', ["region", "cn-north-1"]),
         ("prefix", 'prefix = "Groundplan"', ["prefix", "Groundplan", "lower-case"]),
-        ("prefix", 'prefix = "a-very-long-prefix"', ["prefix", "12"]),
+        ("prefix", 'prefix = "a-very-long-prefix"', ["prefix", "2 to 10"]),
         ("prefix", 'prefix = "../x"', ["prefix", "../x"]),
         ("prefix", "prefix = 7", ["prefix", "7", "string"]),
         ("prefix", "prefixx = 'groundplan'", ["prefixx", "unknown key", "did you mean prefix?"]),

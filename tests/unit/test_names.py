@@ -14,8 +14,8 @@ def longest() -> Names:
     accounts = Accounts(tooling="1" * 12, application="2" * 12, ai="3" * 12, data="4" * 12)
     return Names(
         Environment(
-            name="e" * 12,
-            prefix="p" * 12,
+            name="e" * 10,
+            prefix="p" * 10,
             region=max(REGIONS, key=len),
             qualifier="q" * 10,
             embedded_aws=False,

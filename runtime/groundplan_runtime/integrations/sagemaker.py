@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from groundplan.lineage import Kind, iso, model_uri
 
 Description = Mapping[str, Any]
+MOST_A_PAGE = 100  # of SageMaker's lists; they give 10 when they are not asked
 
 
 class Pages(Protocol):
@@ -105,7 +106,9 @@ class SageMaker:
             yield _listed("endpoint", line["EndpointName"], line["EndpointStatus"], line)
 
     def _lines(self, operation: str, key: str, request: Mapping[str, Any]) -> Iterator[Description]:
-        for page in self._client.get_paginator(operation).paginate(**request):
+        for page in self._client.get_paginator(operation).paginate(
+            **request, PaginationConfig={"PageSize": MOST_A_PAGE}
+        ):
             yield from page[key]
 
     def _nodes_of_model(self, model: str | None) -> list[str]:

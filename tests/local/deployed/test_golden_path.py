@@ -68,7 +68,7 @@ def test_cloudformation_deploys_under_the_platforms_policy_and_not_as_administra
             RoleName=f"cdk-gplan-cfn-exec-role-{number}-us-east-1"
         )["AttachedPolicies"]
         assert [policy["PolicyArn"] for policy in attached] == [
-            f"arn:aws:iam::{number}:policy/groundplan-local-execution"
+            f"arn:aws:iam::{number}:policy/execution-groundplan-local"
         ]
 
 

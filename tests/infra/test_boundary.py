@@ -1,0 +1,37 @@
+"""Every role is inside the boundary, and the boundary lets each role do what its policy says."""
+
+from typing import Any
+
+from groundplan.execution_policy import SERVICES, boundary_policy
+
+
+def test_every_role_has_the_boundary(assembly: Any) -> None:
+    roles = list(assembly.resources("AWS::IAM::Role"))
+    assert roles
+    for stack, logical_id, role in roles:
+        arn = role["Properties"]["PermissionsBoundary"]
+        assert str(arn).endswith(f":policy/{assembly.names.boundary()}"), f"{stack}/{logical_id}: {arn}"
+
+
+def test_no_policy_asks_for_more_than_the_boundary_allows(assembly: Any) -> None:
+    [statement] = boundary_policy()["Statement"]
+    asked: set[str] = set()
+    for _, _, policy in assembly.resources("AWS::IAM::ManagedPolicy"):
+        for entry in policy["Properties"]["PolicyDocument"]["Statement"]:
+            asked |= {entry["Action"]} if isinstance(entry["Action"], str) else set(entry["Action"])
+    assert asked == set(statement["Action"]), "the boundary is what the roles need, neither less nor more"
+
+
+def test_cloudformation_may_make_every_type_in_use(assembly: Any) -> None:
+    named = {"iam", "lambda", "ssm"}
+    services = {
+        resource["Type"].split("::")[1].lower()
+        for template in assembly.templates.values()
+        for resource in template["Resources"].values()
+    }
+    assert services - named <= set(SERVICES)
+
+
+def test_what_is_read_from_another_stack_may_be_read(assembly: Any) -> None:
+    from_others = [template for template in assembly.templates.values() if "Fn::GetStackOutput" in str(template)]
+    assert from_others, "else the statement ReadOutputs can go"

@@ -1,0 +1,64 @@
+"""What CloudFormation may do in an account: enough for the stacks, and no way out of it."""
+
+import fnmatch
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundplan.environment import read_environment
+from groundplan.execution_policy import BOUND_IAM_ACTIONS, boundary_policy, execution_policy
+from groundplan.names import Names
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "777788889999"
+MOST_CHARACTERS = 6144  # of a managed policy, without white space
+
+
+@pytest.fixture
+def names() -> Names:
+    return Names(read_environment(ROOT, "dev"))
+
+
+@pytest.fixture
+def statements(names: Names) -> dict[str, Any]:
+    return {statement["Sid"]: statement for statement in execution_policy(names, ACCOUNT)["Statement"]}
+
+
+def test_neither_policy_nor_boundary_is_within_its_own_reach(names: Names, statements: dict[str, Any]) -> None:
+    for name in (names.execution_policy(), names.boundary()):
+        arn = f"arn:aws:iam::{ACCOUNT}:policy/{name}"
+        for sid in ("OwnRoles", "BoundRoles", "PassRoles"):
+            resources = statements[sid]["Resource"]
+            for pattern in [resources] if isinstance(resources, str) else resources:
+                assert not fnmatch.fnmatch(arn, pattern), sid
+
+
+def test_a_role_is_made_and_given_permissions_only_inside_the_boundary(
+    names: Names, statements: dict[str, Any]
+) -> None:
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/{names.boundary()}"
+    assert statements["BoundRoles"]["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    for sid, statement in statements.items():
+        for action in statement["Action"]:
+            free = action in {f"iam:{bound}" for bound in BOUND_IAM_ACTIONS} or action in ("iam:*", "*")
+            assert not free or sid == "BoundRoles", f"{sid}: {action}"
+        assert "iam:DeleteRolePermissionsBoundary" not in statement["Action"]
+        assert "iam:PutRolePolicy" not in statement["Action"]
+
+
+def test_the_boundary_holds_no_iam_and_no_wildcard_action() -> None:
+    [statement] = boundary_policy()["Statement"]
+    assert not [action for action in statement["Action"] if action.startswith(("iam:", "sts:")) or "*" in action]
+
+
+def test_stack_outputs_can_be_read_and_commands_on_machines_cannot_be_sent(statements: dict[str, Any]) -> None:
+    assert statements["ReadOutputs"]["Action"] == ["cloudformation:DescribeStacks"]
+    assert "ssm:*" not in json.dumps(statements)
+    assert statements["Functions"]["Resource"].endswith(":function:groundplan-dev-*")
+
+
+def test_both_fit_into_a_managed_policy(names: Names) -> None:
+    for document in (execution_policy(names, ACCOUNT), boundary_policy()):
+        assert len(json.dumps(document, separators=(",", ":"))) <= MOST_CHARACTERS
