@@ -11,21 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 from openlineage.client.event_v2 import Dataset, InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 
-from groundplan.lineage import (
-    Relation,
-    endpoint_from_description,
-    event_key,
-    foreign,
-    iso,
-    items,
-    open_lineage_event,
-    open_lineage_events,
-    package_from_description,
-    relations,
-    run_from_description,
-    run_id,
-    subject_of,
-)
+from groundplan.lineage.events import foreign, subject_of
+from groundplan.lineage.open_lineage import event_key, open_lineage_event, open_lineage_events, run_id
+from groundplan.lineage.records import endpoint_from_description, iso, package_from_description, run_from_description
+from groundplan.lineage.rows import Relation, items, relations
 from groundplan.refusal import BadInput
 
 EVENTS = Path(__file__).parents[1] / "events"

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from groundplan.lineage import Relation, iso, run_from_description
+from groundplan.lineage.records import iso, run_from_description
+from groundplan.lineage.rows import Relation
 from groundplan.refusal import BadInput
 from groundplan_runtime.handlers import record_lineage, sweep_lineage
 from groundplan_runtime.integrations.event_store import EventStore

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from groundplan.lineage import foreign, subject_of
+from groundplan.lineage.events import foreign, subject_of
 from groundplan_runtime.integrations.lineage_recorder import LineageRecorder, connect
 from groundplan_runtime.lineage_settings import Settings
 

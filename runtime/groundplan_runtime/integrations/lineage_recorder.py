@@ -6,17 +6,16 @@ import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
-from groundplan.lineage import (
+from groundplan.lineage.open_lineage import open_lineage_events
+from groundplan.lineage.records import (
     Endpoint,
     Kind,
     Record,
-    Relation,
     endpoint_from_description,
-    items,
-    open_lineage_events,
     package_from_description,
     run_from_description,
 )
+from groundplan.lineage.rows import Relation, items
 from groundplan_runtime.integrations.event_store import EventStore
 from groundplan_runtime.integrations.lineage_table import LineageTable
 from groundplan_runtime.integrations.sagemaker import Description, NotKnown, SageMaker, Served

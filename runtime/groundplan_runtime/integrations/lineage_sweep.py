@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from groundplan.lineage import iso
+from groundplan.lineage.records import iso
 from groundplan_runtime.integrations.lineage_recorder import LineageRecorder
 from groundplan_runtime.integrations.sagemaker import Listed
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
-from groundplan.lineage import RUN, STATE, UP, Relation, State
+from groundplan.lineage.rows import RUN, STATE, UP, Relation, State
 
 INDEX = "reversed"
 _SWEEP = {"node": "sweep", "relation": "WATERMARK"}
@@ -30,7 +30,7 @@ class Table(Protocol):
 
 
 class LineageTable:
-    """Reads and writes rows made by `groundplan.lineage`; `table` is boto3's table resource."""
+    """Reads and writes rows made by `groundplan.lineage.rows`; `table` is boto3's table resource."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

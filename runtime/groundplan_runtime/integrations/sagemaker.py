@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from groundplan.lineage import Kind, iso, model_uri
+from groundplan.lineage.records import Kind, iso, model_uri
 
 Description = Mapping[str, Any]
 MOST_A_PAGE = 100  # of SageMaker's lists; they give 10 when they are not asked
