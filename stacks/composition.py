@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aws_cdk as cdk
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from groundplan.environment import Environment
 from groundplan.names import Names
@@ -30,7 +30,7 @@ class Stacks:
 def compose(app: cdk.App, root: Path, environment: Environment, workloads: Sequence[Workload]) -> Stacks:
     """Adds the environment's stacks to `app`; `root` is the repository, where the functions' code lies."""
     names = Names(environment)
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(), NIST80053R5Checks(), PCIDSS321Checks())
     package = FunctionPackage(
         requirements=root / "runtime/requirements.lock",
         sources=[root / "groundplan", root / "runtime/groundplan_runtime"],

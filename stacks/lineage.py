@@ -49,7 +49,8 @@ class Lineage(AccountStack):
         self.dead_letters = DeadLetterQueue(
             self, "DeadLetters", encryption_key=platform.key, alarm_topic=platform.alarms
         )
-        record = self._function("Record", "record_lineage", "Writes down a change", platform, package)
+        self._key, self._package = platform.key, package
+        record = self._function("Record", "record_lineage", at_once=10, description="Writes down a change")
         for name, detail_type in CHANGES.items():
             events.Rule(
                 self,
@@ -58,9 +59,7 @@ class Lineage(AccountStack):
                 event_pattern=events.EventPattern(source=["aws.sagemaker"], detail_type=[detail_type]),
                 targets=[self._target(record)],
             )
-        sweep = self._function(
-            "Sweep", "sweep_lineage", "Finds and writes down what no event told", platform, package
-        )
+        sweep = self._function("Sweep", "sweep_lineage", at_once=1, description="Writes down what no event told")
         sweep.permissions.allow(
             "List",
             [f"sagemaker:{action}" for action in LISTS],
@@ -78,17 +77,16 @@ class Lineage(AccountStack):
     def _target(self, function: PythonFunction) -> targets.LambdaFunction:
         return targets.LambdaFunction(function.function, dead_letter_queue=self.dead_letters.queue, retry_attempts=3)
 
-    def _function(
-        self, construct_id: str, module: str, description: str, platform: Platform, package: FunctionPackage
-    ) -> PythonFunction:
+    def _function(self, construct_id: str, module: str, *, at_once: int, description: str) -> PythonFunction:
         function = PythonFunction(
             self,
             construct_id,
             props=PythonFunctionProps(
-                package=package,
+                package=self._package,
                 handler=f"groundplan_runtime.handlers.{module}.handler",
                 description=description,
-                encryption_key=platform.key,
+                encryption_key=self._key,
+                reserved_concurrency=at_once,
                 log_retention_days=self.names.environment.log_retention_days,
                 environment={
                     "LINEAGE_TABLE": self.store.table.table_name,

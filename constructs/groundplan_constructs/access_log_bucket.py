@@ -5,6 +5,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from groundplan_constructs.acknowledgement import acknowledge
+from groundplan_constructs.encrypted_bucket import NOT_REPLICATED, ONE_REGION
+
 
 class AccessLogBucket(Construct):
     """A bucket for server access logs of this account's buckets, under S3's own key, kept for a year.
@@ -45,8 +48,15 @@ class AccessLogBucket(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
             )
         )
-        cdk.Validations.of(self.bucket).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions-S1", reason="It holds the access logs of the others; its own would feed themselves."
-            )
+        acknowledge(
+            self.bucket,
+            "It holds the access logs of the others; its own would feed themselves.",
+            "AwsSolutions-S1",
         )
+        acknowledge(
+            self.bucket,
+            "S3 delivers access logs under its own key without further trust; a customer key would need its service.",
+            "NIST.800.53.R5-S3DefaultEncryptionKMS",
+            "PCI.DSS.321-S3DefaultEncryptionKMS",
+        )
+        acknowledge(self.bucket, ONE_REGION, *NOT_REPLICATED)

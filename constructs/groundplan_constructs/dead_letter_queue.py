@@ -8,6 +8,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from groundplan_constructs.acknowledgement import acknowledge
+
 
 class DeadLetterQueue(Construct):
     """An encrypted queue that keeps messages for 14 days (SQS's longest), and an alarm at the first one."""
@@ -37,6 +39,4 @@ class DeadLetterQueue(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         self.alarm.add_alarm_action(actions.SnsAction(alarm_topic))
-        cdk.Validations.of(self.queue).acknowledge(
-            cdk.Acknowledgment(id="AwsSolutions-SQS3", reason="It is a dead-letter queue; nothing stands behind it.")
-        )
+        acknowledge(self.queue, "It is a dead-letter queue; nothing stands behind it.", "AwsSolutions-SQS3")

@@ -8,6 +8,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from groundplan_constructs.acknowledgement import acknowledge
+
+NOT_REPLICATED = ("NIST.800.53.R5-S3BucketReplicationEnabled", "PCI.DSS.321-S3BucketReplicationEnabled")
+ONE_REGION = "Data stays in the environment's one region, versioned; a copy elsewhere is the data owner's decision."
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncryptedBucketProps:
@@ -55,9 +60,9 @@ class EncryptedBucket(Construct):
             if props.retain
             else cdk.RemovalPolicy.DESTROY,
         )
-        cdk.Validations.of(self.bucket).acknowledge(
-            cdk.Acknowledgment(
-                id="Annotation::@aws-cdk/aws-s3:accessLogsPolicyNotAdded",
-                reason="AccessLogBucket admits every bucket of its account by itself.",
-            )
+        acknowledge(
+            self.bucket,
+            "AccessLogBucket admits every bucket of its account by itself.",
+            "Annotation::@aws-cdk/aws-s3:accessLogsPolicyNotAdded",
         )
+        acknowledge(self.bucket, ONE_REGION, *NOT_REPLICATED)

@@ -7,6 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from groundplan_constructs.acknowledgement import acknowledge
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 
 
@@ -51,6 +52,11 @@ class LineageStore(Construct):
             partition_key=_key("target"),
             sort_key=_key("node"),
             projection_type=dynamodb.ProjectionType.ALL,
+        )
+        acknowledge(
+            self.table,
+            "Point-in-time recovery keeps every second of 35 days; the events in the bucket rebuild the rest.",
+            "NIST.800.53.R5-DynamoDBInBackupPlan",
         )
         self.events = EncryptedBucket(
             self,

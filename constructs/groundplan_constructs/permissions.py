@@ -6,6 +6,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from groundplan_constructs.acknowledgement import acknowledge
+
 
 class Permissions(Construct):
     """One customer-managed policy of one role."""
@@ -41,6 +43,4 @@ class Permissions(Construct):
             iam.PolicyStatement(sid=sid, actions=actions, resources=resources, conditions=conditions)
         )
         for arn in wide:
-            cdk.Validations.of(self.policy).acknowledge(
-                cdk.Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{arn}]", reason=str(wildcard))
-            )
+            acknowledge(self.policy, str(wildcard), f"AwsSolutions-IAM5[Resource::{arn}]")

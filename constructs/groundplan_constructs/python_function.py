@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from groundplan_constructs.acknowledgement import acknowledge
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.function_package import FunctionPackage
 from groundplan_constructs.permissions import Permissions
@@ -21,6 +22,7 @@ class PythonFunctionProps:
     """What differs between functions; everything else is platform policy.
 
     `dead_letter_queue` is for functions that are invoked asynchronously: what fails three times lies there.
+    `reserved_concurrency` is how many may run at once; events beyond that wait, they are not lost.
     """
 
     package: FunctionPackage
@@ -28,6 +30,7 @@ class PythonFunctionProps:
     description: str
     encryption_key: kms.IKey
     log_retention_days: int
+    reserved_concurrency: int
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     dead_letter_queue: DeadLetterQueue | None = None
     timeout_seconds: int = 60
@@ -69,6 +72,7 @@ class PythonFunction(Construct):
             role=self.role.without_policy_updates(),
             timeout=cdk.Duration.seconds(props.timeout_seconds),
             memory_size=props.memory_mib,
+            reserved_concurrent_executions=props.reserved_concurrency,
             environment={
                 "POWERTOOLS_SERVICE_NAME": props.handler.split(".")[-2],
                 "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -87,6 +91,12 @@ class PythonFunction(Construct):
         )
         if props.dead_letter_queue:
             self.permissions.allow("GiveUp", ["sqs:SendMessage"], [props.dead_letter_queue.queue.queue_arn])
+        acknowledge(
+            self.function,
+            "It calls AWS's own services only, over TLS and by its role; there is nothing in a VPC for it to reach.",
+            "NIST.800.53.R5-LambdaInsideVPC",
+            "PCI.DSS.321-LambdaInsideVPC",
+        )
         # Lambda checks at creation that the role may write to the dead-letter queue.
         self.function.node.add_dependency(self.permissions)
         # CDK lets the function depend on its role twice over; cfn-lint calls the second time redundant.
