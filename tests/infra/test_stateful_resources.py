@@ -13,16 +13,9 @@ from typing import Any
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from groundplan.stateful import STATEFUL
+
 PINNED = Path(__file__).with_name("stateful_resources.json")
-STATEFUL = (
-    "AWS::DynamoDB::Table",
-    "AWS::ECR::Repository",
-    "AWS::Glue::Database",
-    "AWS::KMS::Key",
-    "AWS::S3::Bucket",
-    "AWS::SageMaker::ModelPackageGroup",
-    "AWS::SQS::Queue",
-)
 
 
 def replacement_properties(kind: str) -> list[str]:
