@@ -4,6 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from groundplan.refusal import bad
+
 
 def canonical_json(value: object) -> bytes:
     """JSON with sorted keys, no spaces, ASCII only; raises ValueError on NaN and infinities."""
@@ -22,10 +24,25 @@ def file_digest(path: Path) -> str:
 
 
 def tree_digest(folder: Path) -> dict[str, str]:
-    """Relative POSIX path to sha256 of every file below `folder`, sorted; caches and hidden files left out."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        relative.as_posix(): file_digest(folder / relative)
-        for relative in (path.relative_to(folder) for path in files)
-        if not any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-    }
+    """Relative POSIX path to sha256 of every file below `folder`, sorted; `left_out` names what is not among them.
+
+    Raises BadInput for a link, for what is neither file nor folder, and for a name that is not UTF-8.
+    """
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise bad(str(folder), "file", relative, "allowed: plain files; copy what a link points at")
+        if any("\ud800" <= character <= "\udfff" for character in relative):
+            raise bad(str(folder), "file", relative, "allowed: a name in UTF-8")
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {file.as_posix(): file_digest(folder / file) for file in files if not _is_left_out(file)}
+
+
+def left_out(folder: Path) -> list[str]:
+    """The files below `folder` that `tree_digest` passes over: hidden ones and Python's caches."""
+    files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return [file.as_posix() for file in files if _is_left_out(file)]
+
+
+def _is_left_out(file: Path) -> bool:
+    return any(part.startswith(".") or part == "__pycache__" for part in file.parts)

@@ -2,16 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from groundplan.refusal import Finding, bad
+from groundplan.refusal import Disallowed, Finding, bad
 from groundplan.text import AccountId, EmailAddress, EnvironmentName, Prefix, Qualifier, Region, TagValue
 from groundplan.toml_file import Values, read_toml
 
 AccountName = Literal["tooling", "application", "ai", "data"]
-LogRetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653)
 
 # AWS's documentation writes its examples with these ids: three groups of four equal digits, or counting up.
 PLACEHOLDER = re.compile(r"(?:([0-9])\1{3}){3}|123456789012|012345678901|210987654321")
@@ -25,6 +26,10 @@ class Accounts(Values):
     ai: AccountId
     data: AccountId
 
+    def by_name(self) -> dict[str, str]:
+        """Name to 12 digits, in a fixed order."""
+        return {"tooling": self.tooling, "application": self.application, "ai": self.ai, "data": self.data}
+
 
 class Environment(Values):
     """One environment. Every field is a value of the file; nothing is read from the machine."""
@@ -36,7 +41,7 @@ class Environment(Values):
     embedded_aws: bool = Field(description="deploy to the embedded AWS on this machine instead of to AWS")
     architecture: Literal["arm64", "x86_64", "host"] = Field(description="processor of the Lambda functions")
     retain_data: bool = Field(description="buckets, keys and tables outlive their stack, stacks are protected")
-    log_retention_days: LogRetentionDays
+    log_retention_days: int
     shared: Annotated[tuple[Literal["ai", "data"], ...], Field(strict=False)] = ()
     alarm_email: EmailAddress | None = None
     owner: TagValue
@@ -57,26 +62,31 @@ class Environment(Values):
             raise ValueError('allowed in AWS: "arm64" or "x86_64"; "host" is for the embedded AWS')
         return value
 
-    @model_validator(mode="after")
-    def _accounts_stand_apart(self) -> Self:
+    @field_validator("log_retention_days")
+    @classmethod
+    def _retention_is_one_that_aws_offers(cls, value: int) -> int:
+        if value not in RETENTION_DAYS:
+            raise Disallowed(value, f"allowed: {', '.join(map(str, RETENTION_DAYS))}")
+        return value
+
+    @field_validator("accounts")
+    @classmethod
+    def _accounts_stand_apart(cls, value: Accounts, info: ValidationInfo) -> Accounts:
         seen: dict[str, str] = {}
-        for account, number in self.account_ids().items():
+        for account, number in value.by_name().items():
             other = seen.setdefault(number, account)
-            if other != account and {other, account} != set(self.shared):
-                raise ValueError(
-                    f"accounts.{account} equals accounts.{other} ({number}); "
-                    'each must be an account of its own, but for shared = ["ai", "data"]'
+            if other != account and {other, account} != set(info.data.get("shared", ())):
+                raise Disallowed(
+                    number,
+                    f"accounts.{account} equals accounts.{other}; each must be an account of its own, "
+                    'but for shared = ["ai", "data"]',
+                    field=f"accounts.{account}",
                 )
-        return self
+        return value
 
     def account_ids(self) -> dict[str, str]:
         """Account name to its 12 digits, in a fixed order: tooling, application, ai, data."""
-        return {
-            "tooling": self.accounts.tooling,
-            "application": self.accounts.application,
-            "ai": self.accounts.ai,
-            "data": self.accounts.data,
-        }
+        return self.accounts.by_name()
 
     def placeholders(self, source: str) -> list[Finding]:
         """A finding for each account id that only stands in for a real one. None for the embedded AWS."""

@@ -21,8 +21,16 @@ class Finding:
     allowed: str
 
     def __str__(self) -> str:
-        where = ": ".join(part for part in (self.source, self.field) if part)
+        where = ": ".join(_one_line(part) for part in (self.source, self.field) if part)
         return f"{where}: {shown(self.value)} is not allowed; {self.allowed}"
+
+
+class Disallowed(ValueError):  # noqa: N818
+    """Raised by a validator: the value, and what is allowed; `field` when it is another than the one validated."""
+
+    def __init__(self, value: object, allowed: str, *, field: str = "") -> None:
+        super().__init__(allowed)
+        self.value, self.allowed, self.field = value, allowed, field
 
 
 class BadInput(Exception):  # noqa: N818 - it names what happened, as DESIGN's words do
@@ -40,6 +48,10 @@ class Refused(Exception):  # noqa: N818
 def bad(source: str, field: str, value: object, allowed: str) -> BadInput:
     """A `BadInput` of a single finding."""
     return BadInput([Finding(source, field, value, allowed)])
+
+
+def _one_line(text: str) -> str:
+    return text.encode("unicode_escape").decode()
 
 
 def shown(value: object) -> str:

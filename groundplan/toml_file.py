@@ -1,5 +1,6 @@
 """Reads a TOML file into a frozen pydantic model, or says line by line why it cannot be."""
 
+import codecs
 import difflib
 import tomllib
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from groundplan.refusal import BadInput, Finding, bad
+from groundplan.refusal import BadInput, Disallowed, Finding, bad
 
 LARGEST_FILE_BYTES = 256 * 1024
 
@@ -26,16 +27,19 @@ def read_toml(root: Path, relative: Path, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise BadInput(_findings(str(relative), model, document, error)) from None
+        raise BadInput(_findings(str(relative), model, error)) from None
 
 
 def _parse(path: Path, source: str) -> dict[str, Any]:
-    if not path.is_file():
-        raise bad(source, "", path.name, "this file must exist")
-    size = path.stat().st_size
-    if size > LARGEST_FILE_BYTES:
-        raise bad(source, "", f"a file of {size} bytes", f"at most {LARGEST_FILE_BYTES} bytes are read")
-    content = path.read_bytes()
+    try:
+        if not path.is_file():
+            raise bad(source, "", path.name, "this file must exist")
+        size = path.stat().st_size
+        if size > LARGEST_FILE_BYTES:
+            raise bad(source, "", f"a file of {size} bytes", f"at most {LARGEST_FILE_BYTES} bytes are read")
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise bad(source, "", error.strerror or "an unreadable file", "the file must be readable") from None
     if not content.strip():
         raise bad(source, "", "an empty file", "it must hold values; start from a file beside it")
     try:
@@ -45,18 +49,32 @@ def _parse(path: Path, source: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         allowed = "each key may stand once" if "overwrite" in str(error) else "it must be TOML 1.0"
         raise bad(source, "", str(error), allowed) from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise bad(source, "", str(error), "it must be TOML 1.0 with sane numbers") from None
     except RecursionError:
         raise bad(source, "", "deeply nested values", "it must be TOML 1.0 of a sane depth") from None
 
 
-def _findings(source: str, model: type[BaseModel], document: dict[str, Any], error: ValidationError) -> list[Finding]:
-    return [
-        Finding(source, ".".join(map(str, entry["loc"])), *_said(model, document, cast(Any, entry)))
-        for entry in error.errors(include_url=False)
-    ]
+def _findings(source: str, model: type[BaseModel], error: ValidationError) -> list[Finding]:
+    findings: list[Finding] = []
+    for entry in error.errors(include_url=False):
+        cause = entry.get("ctx", {}).get("error")
+        if isinstance(cause, Disallowed):
+            field = cause.field or ".".join(map(str, entry["loc"]))
+            findings.append(Finding(source, field, cause.value, cause.allowed))
+        else:
+            findings.append(Finding(source, ".".join(map(str, entry["loc"])), *_said(model, cast(Any, entry))))
+    return findings
 
 
-def _said(model: type[BaseModel], document: dict[str, Any], entry: dict[str, Any]) -> tuple[object, str]:
+_IN_WORDS = {
+    "tuple_type": "allowed: a list, [...]",
+    "model_type": "allowed: a table",
+    "dict_type": "allowed: a table",
+}
+
+
+def _said(model: type[BaseModel], entry: dict[str, Any]) -> tuple[object, str]:
     location: tuple[str | int, ...] = entry["loc"]
     kind: str = entry["type"]
     if kind == "missing":
@@ -64,7 +82,9 @@ def _said(model: type[BaseModel], document: dict[str, Any], entry: dict[str, Any
     if kind == "extra_forbidden":
         return location[-1], f"unknown key; {_known_keys(model, location)}"
     if kind == "value_error":
-        return entry["input"] if location else document.get("name", "the file"), str(entry["ctx"]["error"])
+        return entry["input"], str(entry["ctx"]["error"])
+    if kind in _IN_WORDS:
+        return entry["input"], _IN_WORDS[kind]
     return entry["input"], f"allowed: {entry['msg'][0].lower()}{entry['msg'][1:]}"
 
 

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from groundplan.refusal import BadInput, Finding, bad
+from groundplan.refusal import BadInput, Disallowed, Finding, bad
 from groundplan.text import FileName, InstanceType, TagValue, WorkloadName, matching
 from groundplan.toml_file import Values, read_toml
+
+LONGEST_HYPERPARAMETER = 2500  # characters; CreateTrainingJob's limit
 
 
 def _expression(value: str) -> str:
@@ -29,6 +31,14 @@ class Data(Values):
     dataset: WorkloadName = Field(description="name of the data set below the workload's prefix in the lake")
     channels: Annotated[tuple[FileName, ...], Field(strict=False, min_length=1, max_length=19)]
 
+    @field_validator("channels")
+    @classmethod
+    def _channels_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if value.count(name) > 1 or name == "code":
+                raise Disallowed(name, "allowed: each name once, and not code, which is the channel of the script")
+        return value
+
 
 class Training(Values):
     """How it trains. Bounds: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html"""
@@ -41,21 +51,32 @@ class Training(Values):
     max_wait_seconds: Annotated[int, Field(ge=60, le=2592000, description="run time and waiting for spot together")]
     image_digest: Annotated[str, matching(r"sha256:[0-9a-f]{64}", "allowed: sha256: and 64 hex digits")] | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
-    hyperparameters: dict[Annotated[str, Field(max_length=256)], str | int | float | bool] = Field(
-        default={}, max_length=90
-    )
+    hyperparameters: dict[str, Any] = Field(default={}, max_length=90)
     metrics: dict[
         Annotated[str, Field(min_length=1, max_length=255)], Annotated[str, AfterValidator(_expression)]
     ] = Field(min_length=1, max_length=40, description="metric to the regular expression that finds it in the log")
 
-    @model_validator(mode="after")
-    def _waits_at_least_as_long_as_it_runs(self) -> Self:
-        if self.max_wait_seconds < self.max_runtime_seconds:
-            raise ValueError(
-                f"max_wait_seconds = {self.max_wait_seconds} is less than "
-                f"max_runtime_seconds = {self.max_runtime_seconds}; AWS refuses that"
-            )
-        return self
+    @field_validator("hyperparameters")
+    @classmethod
+    def _hyperparameters_are_plain(cls, value: dict[str, Any]) -> dict[str, str | int | float | bool]:
+        for name, given in value.items():
+            field = f"training.hyperparameters.{name}"
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,255}", name) or name == "seed":
+                allowed = "allowed: 1 to 256 letters, digits and _.-, a letter first; the seed is training.seed"
+                raise Disallowed(name, allowed, field=field)
+            if not isinstance(given, str | int | float | bool) or str(given) in ("nan", "inf", "-inf"):
+                raise Disallowed(given, "allowed: a text, a finite number, true or false", field=field)
+            if len(str(given)) > LONGEST_HYPERPARAMETER:
+                raise Disallowed(given, f"allowed: at most {LONGEST_HYPERPARAMETER} characters", field=field)
+        return value
+
+    @field_validator("max_wait_seconds")
+    @classmethod
+    def _waits_at_least_as_long_as_it_runs(cls, value: int, info: ValidationInfo) -> int:
+        runtime = info.data.get("max_runtime_seconds", 0)
+        if value < runtime:
+            raise Disallowed(value, f"allowed: at least max_runtime_seconds, {runtime}; AWS refuses less")
+        return value
 
 
 class Workload(Values):
@@ -64,18 +85,21 @@ class Workload(Values):
     name: WorkloadName
     owner: TagValue
     cost_centre: TagValue
-    use_case: Annotated[str, Field(min_length=10, max_length=300)]
-    key_metric: str
+    use_case: Annotated[
+        str,
+        matching(r"[\x20-\x7e\u00a0-\uffff]{10,300}", "allowed: one sentence of 10 to 300 characters on one line"),
+    ]
     data: Data
     training: Training
+    key_metric: str  # after training, which says what is measured
 
-    @model_validator(mode="after")
-    def _key_metric_is_measured(self) -> Self:
-        if self.key_metric not in self.training.metrics:
-            raise ValueError(
-                f"key_metric = {self.key_metric} is not measured; allowed: {', '.join(self.training.metrics)}"
-            )
-        return self
+    @field_validator("key_metric")
+    @classmethod
+    def _key_metric_is_measured(cls, value: str, info: ValidationInfo) -> str:
+        training: Training | None = info.data.get("training")
+        if training and value not in training.metrics:
+            raise Disallowed(value, f"allowed: a metric of the training: {', '.join(training.metrics)}")
+        return value
 
 
 def read_workload(root: Path, name: str) -> Workload:
@@ -92,7 +116,7 @@ def read_workload(root: Path, name: str) -> Workload:
     workload = read_toml(root, relative, Workload)
     if workload.name != name:
         raise bad(str(relative), "name", workload.name, f'allowed: "{name}", the name of the folder')
-    if not (root / "workloads" / name / workload.training.script).is_file():
+    if not _is_file(root / "workloads" / name / workload.training.script):
         raise bad(
             str(relative),
             "training.script",
@@ -100,6 +124,13 @@ def read_workload(root: Path, name: str) -> Workload:
             "allowed: a file of the workload's folder",
         )
     return workload
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def workload_names(root: Path) -> list[str]:

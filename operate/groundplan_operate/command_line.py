@@ -5,9 +5,10 @@ Exit status: 0 done, 1 refused or failed, 2 wrong usage or bad input. Errors are
 
 import importlib
 import sys
-from typing import Any, cast
+from typing import cast
 
 import click
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from groundplan.refusal import BadInput, Refused
@@ -37,15 +38,22 @@ def groundplan() -> None:
 def main() -> None:
     """Run the command line."""
     try:
-        groundplan(standalone_mode=True)
+        sys.exit(groundplan(standalone_mode=False))
     except BadInput as error:
         _end(error, 2)
-    except (Refused, ClientError, BotoCoreError) as error:
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        sys.exit(2)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "groundplan"
+        _end(f"{error.format_message()} ({where} --help lists what is allowed)", 2)
+    except (Refused, ClientError, BotoCoreError, Boto3Error) as error:
         _end(error, 1)
-    except KeyboardInterrupt:
-        _end("interrupted; the same command goes on where this one was", 1)
+    except (click.Abort, KeyboardInterrupt):
+        _end("interrupted", 1)
 
 
-def _end(error: Any, status: int) -> None:
-    print(f"groundplan: {error}", file=sys.stderr)
+def _end(error: object, status: int) -> None:
+    for line in str(error).splitlines():
+        print(f"groundplan: {line}", file=sys.stderr)
     sys.exit(status)

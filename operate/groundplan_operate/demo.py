@@ -17,7 +17,7 @@ from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.deploy import deploy_environment
 from groundplan_operate.ingest import put_dataset
-from groundplan_operate.lineage import ask, show, wait_for_run
+from groundplan_operate.lineage import ask, show
 from groundplan_operate.options import repository
 from groundplan_operate.train import train_workload
 
@@ -48,7 +48,6 @@ def demo() -> None:
     console.print(_stacks(accounts))
     console.print(_model(job))
     console.rule("What was this model made from?")
-    wait_for_run(accounts, job["training_job_name"])
     show(ask(accounts, job["artefact"]), console)
     click.echo("\nAsk again: .venv/bin/groundplan lineage digit-reader -e local --json\nEnd it:    make stop")
 

@@ -1,19 +1,22 @@
 """`groundplan deploy`: start what must run, bootstrap the accounts, deploy every stack."""
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import click
 
 from groundplan.environment import environment_file, read_environment
-from groundplan.refusal import BadInput
+from groundplan.refusal import BadInput, Refused
 from groundplan.workload import read_workloads
 from groundplan_operate import embedded_aws
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import bootstrap, distinct_accounts
 from groundplan_operate.options import in_environment, repository
+from groundplan_operate.orphans import orphans
 from groundplan_operate.toolkit import run_cdk
 
 DONE = "✅"  # how cdk begins the line of a stack that is as it should be
@@ -33,6 +36,12 @@ def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str
     if placeholders := environment.placeholders(str(environment_file(root, environment_name))):
         raise BadInput(placeholders)
     accounts = Accounts(root, environment)
+    with _alone(root, environment_name):
+        return _deploy(accounts, show)
+
+
+def _deploy(accounts: Accounts, show: Callable[[str], None]) -> Accounts:
+    root, environment = accounts.root, accounts.environment
     if environment.embedded_aws:
         show(f"1/3  {embedded_aws.start(root)}")
     else:
@@ -53,6 +62,9 @@ def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str
         ["deploy", "--all", "--concurrency", "4", "--progress", "events", "--require-approval", "never"],
         show=lambda line: show(f"     {line}") if _tells_a_stack(line) else None,
     )
+    for stack in orphans(accounts):
+        show(f"     {stack} stands although its workload's folder is gone; groundplan destroy takes it down, or")
+        show(f"     aws cloudformation delete-stack --stack-name {stack}, in the ai account")
     finished = [line for line in lines if line.startswith(DONE)]
     unchanged = [line for line in finished if "(no changes)" in line]
     changed = len(finished) - len(unchanged)
@@ -61,6 +73,23 @@ def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str
     else:
         show(f"done: nothing changed, all {len(unchanged)} stacks are as they should be")
     return accounts
+
+
+@contextmanager
+def _alone(root: Path, environment_name: str) -> Generator[None]:
+    """Two deployments of one environment would meet in CloudFormation; the second is refused, and says so."""
+    folder = embedded_aws.state(root)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / f"deploy-{environment_name}.lock").open("w")
+    except OSError as error:
+        raise Refused(f"{folder} cannot be written: {error.strerror}; the deployment keeps its state there") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"another deployment of {environment_name} is under way here; wait for its end") from None
+        yield
 
 
 def _quiet(_line: str) -> None:

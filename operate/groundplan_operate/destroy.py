@@ -12,6 +12,7 @@ from groundplan.refusal import Refused
 from groundplan.workload import workload_names
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import in_environment, repository
+from groundplan_operate.orphans import delete, orphans
 from groundplan_operate.toolkit import run_cdk
 
 ATTEMPTS = 3
@@ -38,13 +39,22 @@ def destroy(environment_name: str, yes: bool) -> None:
         for bucket, account in _buckets(accounts):
             _empty(accounts.client("s3", account), bucket, click.echo)
         try:
-            run_cdk(accounts, ["destroy", "--all", "--force"])
+            run_cdk(accounts, ["destroy", "--all", "--force"], show=_tell)
             break
         except Refused:
             # Access logs and last events may have come into a bucket after it was emptied.
             if attempt == ATTEMPTS:
                 raise
+    for stack in orphans(accounts):
+        delete(accounts, stack)
+        click.echo(f"{stack}: deleted; its workload's folder was gone already")
     click.echo(f"done: {environment.name} is gone; the accounts stay bootstrapped")
+
+
+def _tell(line: str) -> None:
+    """Stacks and errors, without the line for each resource."""
+    if "destroying..." in line or line.startswith("❌") or "destroyed" in line:
+        click.echo(line.strip())
 
 
 def _delete_packages(sagemaker: Any, group: str, show: Callable[[str], None]) -> None:

@@ -7,15 +7,18 @@ from typing import Any
 
 import click
 from botocore.exceptions import ClientError
+from rich.console import Console
 from rich.progress import track
 
-from groundplan.canonical import digest, tree_digest
+from groundplan.canonical import digest, left_out, tree_digest
 from groundplan.environment import read_environment
 from groundplan.manifest import Entry, Manifest
 from groundplan.refusal import bad
 from groundplan.workload import Workload, read_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import as_json, in_environment, repository
+
+_TO_PEOPLE = Console(stderr=True)
 
 
 @click.command
@@ -31,6 +34,8 @@ def ingest(workload_name: str, folder: Path, environment_name: str, as_json: boo
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
     manifest = put_dataset(accounts, read_workload(root, workload_name), folder)
+    for name in left_out(folder):
+        click.echo(f"left out, because it is hidden: {name}", err=True)
     if as_json:
         click.echo(manifest.to_json().decode())
         return
@@ -45,11 +50,20 @@ def put_dataset(accounts: Accounts, workload: Workload, folder: Path) -> Manifes
     files = _files(workload, folder)
     prefix = f"{base}/{digest(files)[:16]}"
     s3 = accounts.client("s3", "data")
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+            raise
+        deploy = f"make deploy ENV={accounts.environment.name}"
+        raise bad("", "bucket", bucket, f"it does not exist; deploy the environment first: {deploy}") from None
     entries = [
         Entry(
             name, _put(s3, bucket, f"{prefix}/{name}", folder / name, sha256), sha256, (folder / name).stat().st_size
         )
-        for name, sha256 in track(files.items(), description="uploading", transient=True)
+        for name, sha256 in track(
+            files.items(), "uploading", transient=True, console=_TO_PEOPLE, disable=not _TO_PEOPLE.is_terminal
+        )
     ]
     manifest = Manifest.of(bucket, prefix, entries)
     key = f"{prefix}/manifest.json"

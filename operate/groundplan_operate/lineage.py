@@ -1,12 +1,15 @@
 """`groundplan lineage`: what something came from, and what came of it."""
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from botocore.exceptions import ClientError
 from rich.console import Console
+from rich.control import strip_control_codes
 from rich.table import Column, Table
 from rich.tree import Tree
 
@@ -34,7 +37,13 @@ def lineage(subject: str, environment_name: str, as_json: bool) -> None:
     """
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
-    answer = ask(accounts, subject)
+    try:
+        answer = ask(accounts, subject)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        first = f"it does not exist; deploy the environment first: make deploy ENV={environment_name}"
+        raise bad("", "lineage table", accounts.names.lineage_table(), first) from None
     if as_json:
         click.echo(json.dumps(answer, indent=2))
     else:
@@ -58,6 +67,10 @@ def ask(accounts: Accounts, subject: str) -> dict[str, Any]:
         named = [node, *(relation.target for relation in above)]
         states = [table.get(name) for name in named if name.startswith("run/")]
         runs = [dict(state.record) for state in states if state]
+    if not (runs or above or below) and node == f"run/{subject}" and "/" not in subject:
+        return ask(accounts, f"workload/{subject}")  # a workload whose folder is gone keeps its history
+    if not (runs or above or below) and subject in workload_names(accounts.root):
+        raise bad("", "subject", subject, f"nothing is recorded of it yet; groundplan train {subject} makes a run")
     if not (runs or above or below):
         allowed = (
             f"allowed: {', '.join(workload_names(accounts.root))}, a training job, an artefact, a package or a node"
@@ -123,8 +136,17 @@ def _run(record: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: value for key, value in record.items() if key != "model"},
         "artefact": record["model"],
-        "metrics": {name: float(value) for name, value in sorted(metrics.items())},
+        # JSON has no number for infinity and NaN.
+        "metrics": {name: _finite(float(value)) for name, value in sorted(metrics.items())},
     }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"
 
 
 def _details(run: Mapping[str, Any]) -> Table:
@@ -132,8 +154,10 @@ def _details(run: Mapping[str, Any]) -> Table:
     for name in ("workload", "code_commit", "data_manifest_root", "environment_digest", "image_digest", "artefact"):
         table.add_row(name, run[name] or "none")
     table.add_row("hyperparameters", ", ".join(f"{k} {v}" for k, v in sorted(run["hyperparameters"].items())))
-    table.add_row("metrics", ", ".join(f"{name} {value:.4g}" for name, value in run["metrics"].items()) or "none")
+    table.add_row(
+        "metrics", ", ".join(f"{name} {_number(value)}" for name, value in run["metrics"].items()) or "none"
+    )
     if run["failure_reason"]:
-        table.add_row("failure_reason", run["failure_reason"])
+        table.add_row("failure_reason", strip_control_codes(run["failure_reason"]))
     table.add_row("interruptions", str(run["interruptions"]))
     return table

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.control import strip_control_codes
 
 from groundplan.canonical import digest, file_digest, tree_digest
 from groundplan.environment import read_environment
@@ -18,6 +19,7 @@ from groundplan.training_request import Inputs, LaunchDefaults, build_request
 from groundplan.workload import Workload, read_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.ingest import current_dataset
+from groundplan_operate.lineage import wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -30,7 +32,10 @@ RUNNING = ("InProgress", "Stopping")
 @click.option("--on-demand", is_flag=True, help="on-demand capacity instead of spot")
 @as_json
 def train(workload_name: str, environment_name: str, on_demand: bool, as_json: bool) -> None:
-    """Launch the training job of WORKLOAD and follow it to its end. Ctrl-C stops following, not the job."""
+    """Launch the training job of WORKLOAD and follow it to its end. Ctrl-C stops following, not the job.
+
+    The same run again goes on from its checkpoints; when it was complete, that is at once.
+    """
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
     show: Callable[[str], None] = (lambda _: None) if as_json else click.echo
@@ -54,7 +59,7 @@ def train_workload(
         accounts.environment.name,
         defaults,
         inputs,
-        job_suffix=f"{datetime.now(UTC):%Y%m%d%H%M%S}",
+        job_suffix=f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"[:-3],
         spot=spot,
     )
     sagemaker = accounts.client("sagemaker", "ai")
@@ -62,10 +67,13 @@ def train_workload(
     name = str(request["TrainingJobName"])
     show(f"training job {name}")
     try:
-        return _follow(accounts, name, show)
-    except (BotoCoreError, ClientError) as error:
+        outcome = _follow(accounts, name, show)
+        wait_for_run(accounts, name)
+    except (BotoCoreError, ClientError, KeyboardInterrupt) as error:
         again = f"groundplan lineage {name} -e {accounts.environment.name}"
-        raise Refused(f"no longer followed, but the job goes on; see how it ends with {again} ({error})") from error
+        why = str(error) or "interrupted"
+        raise Refused(f"no longer followed, but the job goes on; see how it ends with {again} ({why})") from error
+    return outcome
 
 
 def launch_defaults(accounts: Accounts, workload: Workload) -> LaunchDefaults:
@@ -157,7 +165,7 @@ def _show_log(logs: Any, name: str, tokens: dict[str, str], show: Callable[[str]
             more = {"nextToken": token} if token else {}
             page = logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=stream_name, startFromHead=True, **more)
             for event in page["events"]:
-                show(f"    {event['message'].rstrip()}")
+                show(f"    {strip_control_codes(event['message'].rstrip())}")
             tokens[stream_name] = page["nextForwardToken"]
             if page["nextForwardToken"] == token or not page["events"]:
                 break

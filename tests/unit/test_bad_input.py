@@ -51,12 +51,15 @@ def said(error: pytest.ExceptionInfo[BadInput]) -> str:
         ("ai", "ai = 777788889999", ["accounts.ai", "777788889999", "string"]),
         ("ai", 'ai = "７77788889999"', ["accounts.ai", "FULLWIDTH DIGIT SEVEN", "12 digits"]),
         ("ai", 'ai = "7777 8888 9999"', ["accounts.ai", "12 digits"]),
-        ("ai", 'ai = "888899990000"', ["accounts.data equals accounts.ai", "888899990000", "shared"]),
+        ("ai", 'ai = "888899990000"', ["accounts.data", "equals accounts.ai", "888899990000", "shared"]),
         ("ai", 'ai = "111122223333"', ["accounts.ai equals accounts.tooling"]),
         ("architecture", 'architecture = "host"', ["architecture", "host", "arm64"]),
         ("architecture", 'architecture = "sparc"', ["architecture", "sparc", "arm64"]),
         ("retain_data", 'retain_data = "no"', ["retain_data", "no", "boolean"]),
         ("log_retention_days", "log_retention_days = 31", ["log_retention_days", "31", "30"]),
+        ("log_retention_days", "log_retention_days = true", ["log_retention_days", "True"]),
+        ("log_retention_days", "log_retention_days = 30.0", ["log_retention_days", "30.0"]),
+        ("log_retention_days", f"log_retention_days = {'9' * 5000}", ["sane numbers"]),
         ("owner", 'owner = ""', ["owner", "1 to 128"]),
         ("name", 'name = "prod"', ["name", "prod", '"dev"']),
         ("owner", 'owner = "x"\nowner = "y"', ["Cannot overwrite", "each key may stand once"]),
@@ -85,14 +88,30 @@ def test_a_wrong_environment_is_refused_in_a_line(repository: Path, old: str, ne
         ("instance_type", 'instance_type = "m5.large"', ["training.instance_type", "m5.large", "ml.m5.large"]),
         ("max_runtime_seconds", "max_runtime_seconds = 5", ["training.max_runtime_seconds", "5", "60"]),
         ("max_runtime_seconds", "max_runtime_seconds = true", ["training.max_runtime_seconds", "True"]),
-        ("max_wait_seconds", "max_wait_seconds = 60", ["max_wait_seconds = 60", "max_runtime_seconds = 1800"]),
-        ("key_metric", 'key_metric = "f1"', ["key_metric = f1", "accuracy"]),
+        (
+            "max_wait_seconds",
+            "max_wait_seconds = 60",
+            ["training.max_wait_seconds", "60", "max_runtime_seconds, 1800"],
+        ),
+        ("key_metric", 'key_metric = "f1"', ["key_metric", "f1", "accuracy"]),
         ("accuracy ", "accuracy = '('", ["training.metrics.accuracy", "regular expression"]),
         ("accuracy ", "accuracy = 'a(b)(c)'", ["training.metrics.accuracy", "exactly one group"]),
         ("channels", "channels = []", ["data.channels", "at least 1"]),
         ("classification", 'classification = "secret"', ["data.classification", "secret", "confidential"]),
         ("seed", "seed = -1", ["training.seed", "-1"]),
         ("seed", "seeds = 1", ["training.seeds", "did you mean seed?"]),
+        ("channels", 'channels = ["train", "train"]', ["data.channels", "train", "each name once"]),
+        ("channels", 'channels = ["train", "code"]', ["data.channels", "code", "the channel of the script"]),
+        ("channels", 'channels = "train"', ["data.channels", "a list"]),
+        ("epochs", "epochs = nan", ["training.hyperparameters.epochs", "nan", "finite"]),
+        ("epochs", "epochs = [1]", ["training.hyperparameters.epochs", "[1]", "a text"]),
+        ("epochs", "epochs = 2026-11-20", ["training.hyperparameters.epochs", "a text"]),
+        ("epochs", "seed = 5", ["training.hyperparameters.seed", "the seed is training.seed"]),
+        ("epochs", '"" = 5', ["training.hyperparameters", "a letter first"]),
+        ("epochs", f"epochs = '{'x' * 2501}'", ["training.hyperparameters.epochs", "at most 2500"]),
+        ("epochs", f"epochs = {'9' * 4400}", ["TOML 1.0 with sane numbers"]),
+        ("use_case", 'use_case = "two\\nlines of text"', ["use_case", "on one line"]),
+        ("seed", 'seed = 1\nimage_digest = "latest"', ["training.image_digest", "sha256"]),
     ],
 )
 def test_a_wrong_workload_is_refused_in_a_line(repository: Path, old: str, new: str, telling: list[str]) -> None:
@@ -121,6 +140,22 @@ def test_a_file_that_is_no_toml_is_refused_in_a_line(repository: Path, content: 
     with pytest.raises(BadInput) as error:
         read_environment(repository, "dev")
     assert telling in said(error)
+
+
+def test_a_byte_order_mark_is_no_fault(repository: Path) -> None:
+    path = repository / ENVIRONMENT
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_environment(repository, "dev").name == "dev"
+
+
+def test_a_file_that_cannot_be_read_is_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BadInput) as error:
+        read_environment(repository, "dev")
+    assert "Permission denied" in said(error)
 
 
 @pytest.mark.parametrize("name", ["", "../dev", "dev.toml", "DEV", "dеv", "/etc/passwd", "dev\n"])

@@ -1,6 +1,7 @@
 """A data set's root names its bytes and versions, wherever they lie and in whatever order they were listed."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundplan.canonical import canonical_json, tree_digest
+from groundplan.canonical import canonical_json, left_out, tree_digest
 from groundplan.manifest import Entry, Manifest
 from groundplan.refusal import BadInput
 
@@ -65,8 +66,19 @@ def test_canonical_json_has_one_spelling_and_no_nan() -> None:
         canonical_json(float("nan"))
 
 
+def test_a_link_or_a_name_that_is_not_utf_8_is_refused_rather_than_followed_or_lost(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    with pytest.raises(BadInput, match="copy what a link points at"):
+        tree_digest(tmp_path)
+    (tmp_path / "link").unlink()
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff")).write_text("x")
+    with pytest.raises(BadInput, match="a name in UTF-8"):
+        tree_digest(tmp_path)
+
+
 def test_a_tree_is_its_files_without_caches_and_hidden_ones(tmp_path: Path) -> None:
     for name in ("b.py", "a/c.py", "__pycache__/b.pyc", ".hidden", "a/.x/y"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
     assert list(tree_digest(tmp_path)) == ["a/c.py", "b.py"]
+    assert left_out(tmp_path) == [".hidden", "__pycache__/b.pyc", "a/.x/y"]

@@ -1,5 +1,6 @@
 """The command's road to real AWS, as far as it can be walked without one."""
 
+import fcntl
 import re
 import subprocess
 from pathlib import Path
@@ -74,6 +75,19 @@ def test_a_shared_account_is_bootstrapped_once(real: Path) -> None:
     text = re.sub(r"(?m)^data = .*$", f'data = "{IDS["ai"]}"', path.read_text())
     path.write_text(text.replace("[accounts]", 'shared = ["ai", "data"]\n[accounts]'))
     assert distinct_accounts(read_environment(real, "dev")) == ["tooling", "application", "ai"]
+
+
+def test_a_second_deployment_at_the_same_time_is_refused(
+    real: Path, calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GROUNDPLAN_LOCAL_STATE", raising=False)
+    folder = real / ".groundplan/local"
+    folder.mkdir(parents=True)
+    with (folder / "deploy-dev.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Refused, match="another deployment of dev is under way"):
+            deploy_environment(real, "dev", show=print)
+    assert calls == []
 
 
 class Session:

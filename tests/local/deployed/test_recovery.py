@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,13 @@ def test_a_dead_embedded_aws_is_said_and_replaced(own: Any, tmp_path: Path) -> N
     again = own("deploy", "-e", "local")
     assert again.returncode == 0, again.stdout + again.stderr
     assert server(tmp_path)["pid"] != first["pid"]
+    # A workload whose folder is gone leaves its stack: it is named, and goes with the rest.
+    nothing = json.dumps({"Resources": {"Nothing": {"Type": "AWS::SNS::Topic"}}})
+    cloudformation = client(tmp_path, "cloudformation", "222222222222")
+    cloudformation.create_stack(StackName="groundplan-local-Workload-gone", TemplateBody=nothing)
+    assert "groundplan-local-Workload-gone stands although" in own("deploy", "-e", "local").stdout
     # And taken down again, though half of it is gone already.
-    client(tmp_path, "cloudformation", "222222222222").delete_stack(StackName="groundplan-local-Lineage")
+    cloudformation.delete_stack(StackName="groundplan-local-Lineage")
     gone = own("destroy", "-e", "local")
     assert gone.returncode == 0, gone.stdout + gone.stderr
     for account in ("222222222222", "444444444444"):
@@ -83,6 +89,20 @@ def test_a_dead_embedded_aws_is_said_and_replaced(own: Any, tmp_path: Path) -> N
         assert [b["Name"] for b in buckets if b["Name"].startswith("groundplan-")] == []
     assert own("destroy", "-e", "local").returncode == 0
     assert own("stop").returncode == own("stop").returncode == 0
+
+
+def test_before_anything_is_deployed_each_verb_says_that_it_must_be(own: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "groundplan_local", "start", "--state", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    data = tmp_path / "data"
+    for channel in ("train", "validation"):
+        (data / channel).mkdir(parents=True)
+        (data / channel / "part-0.csv").write_text("1\n")
+    for verb in (["ingest", "digit-reader", str(data)], ["train", "digit-reader"], ["lineage", "digit-reader"]):
+        done = own(*verb, "-e", "local")
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "first: make deploy ENV=local" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_asking_stopping_and_destroying_where_nothing_runs_says_so(own: Any) -> None:
