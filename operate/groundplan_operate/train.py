@@ -68,7 +68,9 @@ def train_workload(
     show(f"training job {name}")
     try:
         outcome = _follow(accounts, name, show)
-        wait_for_run(accounts, name)
+        if not wait_for_run(accounts, name):
+            # The job is done all the same; its event is late or lost, and the sweep looks for such.
+            click.echo(f"{name} is not in the lineage yet; the sweep records it within 15 minutes", err=True)
     except (BotoCoreError, ClientError, KeyboardInterrupt) as error:
         again = f"groundplan lineage {name} -e {accounts.environment.name}"
         why = str(error) or "interrupted"
