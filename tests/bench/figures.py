@@ -168,8 +168,8 @@ def deployment() -> Iterator[Figure]:
     """The first and the second deployment of `local` to an embedded AWS of its own."""
     with _own_embedded_aws() as variables:
         command = [str(ROOT / ".venv/bin/groundplan"), "deploy", "-e", "local"]
-        yield Figure("deploy local, first", run(command, variables).wall_seconds, "wall s", aim="<= 180")
-        yield Figure("deploy local, again", run(command, variables).wall_seconds, "wall s", aim="<= 60")
+        yield Figure("deploy local, first", _wall(command, variables), "wall s", aim="<= 180")
+        yield Figure("deploy local, again", _wall(command, variables), "wall s", aim="<= 60")
 
 
 @contextmanager
@@ -179,8 +179,15 @@ def _own_embedded_aws() -> Generator[Mapping[str, str]]:
     try:
         yield variables
     finally:
-        run([str(ROOT / ".venv/bin/groundplan"), "stop"], variables)
+        _wall([str(ROOT / ".venv/bin/groundplan"), "stop"], variables)
         shutil.rmtree(state)
+
+
+def _wall(command: Sequence[str], variables: Mapping[str, str]) -> float:
+    """Seconds by the clock. Not `run`, which would wait for the server that the command leaves behind."""
+    started = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, env={**_VARIABLES, **variables}, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
 
 
 def main() -> None:
