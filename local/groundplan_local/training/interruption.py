@@ -11,6 +11,8 @@ AFTER_CHECKPOINTS = f"{PREFIX}interrupt-after-checkpoints"
 SEED = f"{PREFIX}interrupt-seed"
 TIMES = f"{PREFIX}interrupt-times"
 MEAN_SECONDS = f"{PREFIX}interrupt-mean-seconds"
+NUMBER = r"[0-9]{1,18}(\.[0-9]{1,18})?"
+MOST_TIMES = 100
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,13 @@ class Interruptions:
         }
         if unknown:
             raise ValueError(f"tag {min(unknown)} is unknown to the embedded AWS")
-        seconds = [float(word) for word in _words(tags, AFTER_SECONDS, r"\d+(\.\d+)?")]
+        seconds = [float(word) for word in _words(tags, AFTER_SECONDS, NUMBER, "numbers of seconds")]
+        drawn = _drawn(tags)
         if SEED in tags:
-            seconds = _drawn(tags)
-        checkpoints = [int(word) for word in _words(tags, AFTER_CHECKPOINTS, r"[1-9]\d*")]
+            seconds = drawn
+        checkpoints = [
+            int(word) for word in _words(tags, AFTER_CHECKPOINTS, r"[1-9][0-9]{0,17}", "whole numbers from 1")
+        ]
         attempts = max(len(seconds), len(checkpoints))
         self._attempts = [
             Interruption(
@@ -65,18 +70,30 @@ class Interruptions:
         return self._attempts[attempt] if attempt < len(self._attempts) else NEVER
 
 
-def _words(tags: Mapping[str, str], name: str, pattern: str) -> list[str]:
+def _words(tags: Mapping[str, str], name: str, pattern: str, expected: str) -> list[str]:
     words = tags.get(name, "").split()
-    for word in words:
-        if not re.fullmatch(pattern, word):
-            raise ValueError(f"tag {name}: '{word}' is not a number; expected numbers separated by spaces")
+    if name in tags and not (words and all(re.fullmatch(pattern, word) for word in words)):
+        raise ValueError(f"tag {name}: '{tags[name]}' cannot be read; expected {expected}, separated by spaces")
     return words
 
 
+def _word(tags: Mapping[str, str], name: str, pattern: str, expected: str) -> str | None:
+    value = tags.get(name)
+    if value is not None and not re.fullmatch(pattern, value.strip()):
+        raise ValueError(f"tag {name}: '{value}' cannot be read; expected {expected}")
+    return value
+
+
 def _drawn(tags: Mapping[str, str]) -> list[float]:
-    (seed,) = _words(tags, SEED, r"\d+") or ["0"]
-    (times,) = _words(tags, TIMES, r"\d+") or ["1"]
-    (mean,) = _words(tags, MEAN_SECONDS, r"\d+(\.\d+)?") or ["2"]
+    seed = int(_word(tags, SEED, r"[0-9]{1,18}", "one whole number of at most 18 digits") or 0)
+    expected = f"one whole number from 1 to {MOST_TIMES}"
+    times = int(_word(tags, TIMES, r"[0-9]{1,18}", expected) or 1)
+    if not 1 <= times <= MOST_TIMES:
+        raise ValueError(f"tag {TIMES}: '{tags[TIMES]}' cannot be had; expected {expected}")
+    expected = "one number above 0, of seconds"
+    mean = float(_word(tags, MEAN_SECONDS, NUMBER, expected) or 2)
+    if not mean > 0:
+        raise ValueError(f"tag {MEAN_SECONDS}: '{tags[MEAN_SECONDS]}' cannot be had; expected {expected}")
     # Interruptions that do not depend on each other lie exponentially apart.
-    draw = random.Random(int(seed))  # noqa: S311 - repeatable on purpose
-    return [draw.expovariate(1 / float(mean)) for _ in range(int(times))]
+    draw = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    return [draw.expovariate(1) * mean for _ in range(times)]
