@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ _state = click.option(
     "--state",
     "state",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     help="The folder that holds server.json, server.log and the training jobs.",
 )
 _port = click.option(
@@ -36,11 +38,8 @@ def main() -> None:
 @_as_json
 def start(state: Path, port: int, as_json: bool) -> None:
     """Start the server in the background and wait until it answers."""
-    try:
+    with _refusals_in_one_line():
         server, new = lifecycle.start(state, port)
-    except lifecycle.StartError as error:
-        click.echo(str(error), err=True)
-        sys.exit(error.exit_code)
     verb = "started" if new else "already running"
     _tell(server, as_json, f"embedded AWS {verb} at {server.endpoint_url} (process {server.pid})")
 
@@ -50,7 +49,8 @@ def start(state: Path, port: int, as_json: bool) -> None:
 @_as_json
 def stop(state: Path, as_json: bool) -> None:
     """End the server and everything that it started."""
-    server = lifecycle.stop(state)
+    with _refusals_in_one_line():
+        server = lifecycle.stop(state)
     if as_json:
         click.echo(json.dumps({"running": False, "stopped": server is not None}))
     elif server:
@@ -64,7 +64,8 @@ def stop(state: Path, as_json: bool) -> None:
 @_as_json
 def status(state: Path, as_json: bool) -> None:
     """Say whether the server runs and answers."""
-    server = lifecycle.running(state)
+    with _refusals_in_one_line():
+        server = lifecycle.running(state)
     _tell(server, as_json, f"embedded AWS runs at {server.endpoint_url} (process {server.pid})" if server else "")
 
 
@@ -76,10 +77,23 @@ def serve(state: Path, port: int) -> None:
     from groundplan_local.server import PortTakenError, serve  # late: `stop` and `status` need neither AWS library
 
     try:
-        serve(state, port)
+        with _refusals_in_one_line():
+            serve(state, port)
     except PortTakenError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
+
+
+@contextmanager
+def _refusals_in_one_line() -> Generator[None]:
+    try:
+        yield
+    except lifecycle.StateError as error:
+        click.echo(" ".join(str(error).split()), err=True)
+        sys.exit(2)
+    except lifecycle.StartError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
 
 
 def _tell(server: "lifecycle.Server | None", as_json: bool, sentence: str) -> None:

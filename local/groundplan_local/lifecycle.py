@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -11,18 +12,21 @@ import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from groundplan_local import processes
+from groundplan_local.files import read_regular
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 HEALTH_PATH = "/_ministack/health"
 TRAINING_PROCESS = "process.json"  # beside a training job's opt/ml
+BASE_VARIABLE = "SAGEMAKER_BASE_DIR"  # whatever inherits it belongs to the training job of that folder
 PORT_TAKEN = 2  # the exit status of `serve` when it could not have its port
 
 
@@ -32,6 +36,24 @@ class StartError(Exception):
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class StateError(Exception):
+    """The state folder cannot be one; the message is one line for people."""
+
+
+@contextmanager
+def usable(state: Path) -> Generator[None]:
+    """Whatever the file system refuses below is one sentence. Raises StateError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, to Path.resolve()
+        path = getattr(error, "filename", None) or state
+        said = getattr(error, "strerror", None) or error
+        raise StateError(
+            f"{path}: {said}; --state must name a folder of this server's own that can be written to (it is made if "
+            "it is not there): choose another, or move away what is in the way"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -51,11 +73,18 @@ class Server:
 
     @classmethod
     def read(cls, state: Path) -> "Server | None":
-        """From `server.json`; None when there is none or it was cut short."""
+        """From `server.json`; None when there is none or it does not describe a server.
+
+        Raises OSError when it is something else than a file, or cannot be read.
+        """
         try:
-            return cls(**json.loads((state / "server.json").read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
+            server = cls(**json.loads(read_regular(state / "server.json").data))
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):
             return None
+        numbers = (
+            processes.is_process_id(server.pid) and _is_number(server.port) and _is_number(server.process_started)
+        )
+        return server if numbers and server.endpoint_url == f"http://127.0.0.1:{server.port}" else None
 
     def write(self, state: Path) -> None:
         """To `server.json`, as a whole."""
@@ -77,22 +106,24 @@ class Server:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(f"{self.endpoint_url}{HEALTH_PATH}", timeout=5) as response:
-                return "sagemaker" in json.load(response).get("services", {})
-        except (OSError, ValueError):
-            return False
+                return "sagemaker" in json.load(response)["services"]
+        except (OSError, HTTPException, ValueError, TypeError, KeyError):
+            return False  # nobody, or somebody else
 
 
 def running(state: Path) -> Server | None:
-    """The server of this state folder, if it lives and answers."""
-    server = Server.read(state)
+    """The server of this state folder, if it lives and answers. Raises StateError."""
+    with usable(state):
+        server = Server.read(state) if _is_folder(state) else None
     return server if server and server.process() and server.answers() else None
 
 
 def start(state: Path, port: int) -> tuple[Server, bool]:
-    """The server of this state folder, and whether it is new. Raises StartError."""
-    state = state.resolve()
-    state.mkdir(parents=True, exist_ok=True)
-    with _alone(state):
+    """The server of this state folder, and whether it is new. Raises StartError, StateError."""
+    with usable(state):
+        state = state.resolve()
+        state.mkdir(parents=True, exist_ok=True)
+    with usable(state), _alone(state):
         if server := running(state):
             return server, False
         _end(state)  # what does not answer, and what it may have left behind
@@ -100,12 +131,13 @@ def start(state: Path, port: int) -> tuple[Server, bool]:
 
 
 def stop(state: Path) -> Server | None:
-    """End the server and its children; returns the server that was running, if any."""
-    state = state.resolve()
-    if not state.is_dir():
-        return None
-    with _alone(state):
-        return _end(state)
+    """End the server and its children; returns the server that was running, if any. Raises StateError."""
+    with usable(state):
+        state = state.resolve()
+        if not _is_folder(state):
+            return None
+        with _alone(state):
+            return _end(state)
 
 
 def _start(state: Path, port: int) -> Server:
@@ -132,20 +164,36 @@ def _end(state: Path) -> Server | None:
     server = Server.read(state)
     process = server.process() if server else None
     if process:
+        functions: list[psutil.Process] = []
         with suppress(psutil.Error):
             functions = process.children(recursive=True)
+        with suppress(psutil.Error):
             process.terminate()
             if not processes.ended(process, STOP_SECONDS):
                 process.kill()
                 processes.ended(process, STOP_SECONDS)
-            for left in functions:
-                with suppress(psutil.Error):
-                    left.kill()
+        for left in functions:
+            with suppress(psutil.Error):
+                left.kill()
     # A server that was killed could not end its training jobs, which are groups of their own.
-    processes.end_remembered(state / "training", TRAINING_PROCESS)
+    processes.end_remembered(state / "training", TRAINING_PROCESS, BASE_VARIABLE)
     shutil.rmtree(state / "tmp", ignore_errors=True)
     (state / "server.json").unlink(missing_ok=True)
     return server if process else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_folder(state: Path) -> bool:
+    """Whether it is there. Raises OSError when something else is in its place."""
+    try:
+        if not stat.S_ISDIR(state.stat().st_mode):
+            raise NotADirectoryError(None, "it is not a folder", str(state))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _last_line(log: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from groundplan_local import processes
-from groundplan_local.lifecycle import TRAINING_PROCESS, Server
+from groundplan_local.lifecycle import BASE_VARIABLE, TRAINING_PROCESS, Server, usable
 
 # Inherited, each of these would bend calls that must stay on this machine: towards another authority or proxy
 # (custom resources hang when their TLS library cannot read the file), another account, or another endpoint.
@@ -42,17 +42,20 @@ class PortTakenError(Exception):
 
 
 def serve(state: Path, port: int) -> None:
-    """Serve on loopback until SIGTERM or SIGINT; port 0 takes a free one. Raises PortTakenError."""
-    state = state.resolve()
-    state.mkdir(parents=True, exist_ok=True)
+    """Serve on loopback until SIGTERM or SIGINT; port 0 takes a free one. Raises PortTakenError, StateError."""
+    with usable(state):
+        state = state.resolve()
+        state.mkdir(parents=True, exist_ok=True)
+        Server.read(state)  # where it is something else than a file, it could not be written
     # Bound before anything is imported: the port is known, and nobody can take it, when ministack reads it.
     listening = _bind(port)
     port = listening.getsockname()[1]
     _settle(port, state / "tmp")
-    processes.end_remembered(state / "training", TRAINING_PROCESS)
+    processes.end_remembered(state / "training", TRAINING_PROCESS, BASE_VARIABLE)
     for folder in ("training", "tmp"):
         shutil.rmtree(state / folder, ignore_errors=True)
-    (state / "tmp").mkdir()
+    with usable(state):
+        (state / "tmp").mkdir()
     asyncio.run(_serve(state, port, listening))
 
 

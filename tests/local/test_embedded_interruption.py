@@ -47,10 +47,24 @@ LEAVES_A_CHILD = """
 import os, pathlib, subprocess, sys, time
 checkpoints = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "checkpoints")
 if not list(checkpoints.iterdir()):
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=ELSEWHERE)
     (checkpoints / "child").write_text(str(child.pid))
     time.sleep(60)
 print((checkpoints / "child").read_text())
+"""
+LEAVES_MORE_THAN_FILES = """
+import os, pathlib, socket, time
+checkpoints = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "checkpoints")
+os.mkfifo(checkpoints / "pipe")
+(checkpoints / "circle").symlink_to(checkpoints / "circle")
+(checkpoints / "file").symlink_to("/etc/hosts")
+(checkpoints / "folder").symlink_to("/etc")
+os.chdir(checkpoints)
+socket.socket(socket.AF_UNIX).bind("socket")
+(checkpoints / "below").mkdir()
+(checkpoints / "below" / "kept").write_text("1")
+(checkpoints / "kept").write_text("1")
+time.sleep(0.3)
 """
 
 
@@ -71,8 +85,10 @@ def test_what_did_not_reach_s3_is_lost_with_the_machine(laboratory: Any, unique:
     assert laboratory.log(job["TrainingJobName"]) == ["[] []", "['kept'] []"]
 
 
-def test_interruption_kills_whatever_the_script_started(laboratory: Any, unique: str) -> None:
-    job = laboratory.train(LEAVES_A_CHILD, **laboratory.spot({"interrupt-after-checkpoints": "1"}, unique))
+@pytest.mark.parametrize("elsewhere", ["False", "True"])
+def test_interruption_kills_whatever_the_script_started(laboratory: Any, unique: str, elsewhere: str) -> None:
+    script = LEAVES_A_CHILD.replace("ELSEWHERE", elsewhere)
+    job = laboratory.train(script, **laboratory.spot({"interrupt-after-checkpoints": "1"}, unique))
     child = int(laboratory.log(job["TrainingJobName"])[-1])
     processes = import_module("psutil")
     assert not processes.pid_exists(child) or processes.Process(child).status() == processes.STATUS_ZOMBIE
@@ -103,6 +119,51 @@ def test_training_time_counts_every_attempt_and_spot_is_billed_for_less(laborato
     # 1.6 seconds of the first attempt and 2 of the second, or more on a busy machine.
     assert job["TrainingTimeInSeconds"] >= 3
     assert job["BillableTimeInSeconds"] < job["TrainingTimeInSeconds"]
+
+
+def test_only_files_are_kept_as_checkpoints_and_the_rest_is_told(
+    laboratory: Any, embedded_aws: Any, unique: str
+) -> None:
+    job = laboratory.train(LEAVES_MORE_THAN_FILES, **laboratory.spot({}, unique))
+    assert job["TrainingJobStatus"] == "Completed", job
+    assert laboratory.keys(f"{unique}/") == ["below/kept", "kept"]
+    (base,) = (embedded_aws.state / "training").rglob(f"{job['TrainingJobName']}/opt/ml")
+    told = [
+        line.removeprefix(f"embedded AWS: not kept as a checkpoint: {base}/checkpoints/")
+        for line in laboratory.log(job["TrainingJobName"])
+    ]
+    links = [f"{name}: it is a symbolic link" for name in ("circle", "file", "folder")]
+    assert sorted(told) == [*links, "pipe: it is a named pipe", "socket: it is a socket"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "value", "allowed"),
+    [
+        ({"mean-seconds": "0"}, "0", "number above 0"),
+        ({"mean-seconds": "0.0"}, "0.0", "number above 0"),
+        ({"mean-seconds": "1 2"}, "1 2", "number above 0"),
+        ({"mean-seconds": "-1"}, "-1", "number above 0"),
+        ({"times": "5000000"}, "5000000", "from 1 to 100"),
+        ({"times": "0"}, "0", "from 1 to 100"),
+        ({"times": "101"}, "101", "from 1 to 100"),
+        ({"times": "2 3"}, "2 3", "from 1 to 100"),
+        ({"seed": "1 2"}, "1 2", "one whole number"),
+        ({"seed": ""}, "", "one whole number"),
+        ({"after-seconds": "soon"}, "soon", "numbers of seconds"),
+        ({"after-checkpoints": "1 0"}, "1 0", "whole numbers from 1"),
+    ],
+)
+def test_a_refused_tag_says_what_is_allowed(
+    laboratory: Any, unique: str, tags: dict[str, str], value: str, allowed: str
+) -> None:
+    (name,) = tags
+    wanted = {f"interrupt-{each}": text for each, text in {"seed": "1", **tags}.items()}
+    with pytest.raises(laboratory.sagemaker.exceptions.ClientError) as refusal:
+        laboratory.start("print('done')", **laboratory.spot(wanted, unique))
+    error = refusal.value.response["Error"]
+    assert error["Code"] == "ValidationException"
+    assert error["Message"].startswith(f"tag embedded-aws:interrupt-{name}: '{value}' ")
+    assert allowed in error["Message"]
 
 
 @pytest.mark.parametrize(

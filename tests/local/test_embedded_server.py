@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,18 @@ import psutil
 import pytest
 from boto3.session import Session
 
+# One child that still has its parent, and one whose parent ended.
+LEAVES_ITS_GROUP = """
+import os, pathlib, subprocess, sys, time
+sleep = [sys.executable, "-c", "import time; time.sleep(99)"]
+child = subprocess.Popen(sleep, start_new_session=True)
+again = f"import subprocess; print(subprocess.Popen({sleep!r}, start_new_session=True, stdout=2).pid)"
+orphan = subprocess.run([sys.executable, "-c", again], stdout=subprocess.PIPE, check=True).stdout.decode()
+draft = pathlib.Path(os.environ["SM_MODEL_DIR"], "draft")
+draft.write_text(f"{child.pid} {orphan}")
+draft.rename(draft.with_name("children"))
+time.sleep(99)
+"""
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -115,14 +129,127 @@ def test_stopping_ends_the_training_that_runs(embedded: Command, state: Path, un
     until(lambda: not alive(child))
 
 
+@pytest.mark.parametrize("status", ["zombie", "dead"])
+def test_a_process_that_nobody_collected_yet_has_ended(status: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = import_module("groundplan_local.processes")
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    known = psutil.Process(process.pid)
+    started = known.create_time()
+    assert (processes.find(process.pid, started), alive(process.pid)) == (known, True)
+    os.kill(process.pid, signal.SIGKILL)
+    assert processes.ended(known, 10)
+    monkeypatch.setattr(psutil.Process, "status", lambda _: status)
+    assert (processes.find(process.pid, started), alive(process.pid)) == (None, False)
+    process.wait()
+
+
+DESCRIPTION = {"endpoint_url": "http://127.0.0.1:9", "port": 9, "pid": 1 << 21, "process_started": 1.0}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({**DESCRIPTION, "pid": -1}),
+        json.dumps({**DESCRIPTION, "pid": "12"}),
+        json.dumps({**DESCRIPTION, "pid": 10**30}),
+        json.dumps({**DESCRIPTION, "pid": os.getpid(), "process_started": 10**400}),
+        json.dumps({**DESCRIPTION, "pid": os.getpid(), "process_started": "now"}),
+        "[" * 100_000,
+        "12",
+        '{"pid": 1',
+        "\udcff",
+    ],
+    ids=["negative", "text", "huge", "long ago", "no time", "deep", "number", "cut short", "no text"],
+)
+def test_a_description_of_nothing_is_no_server(embedded: Command, state: Path, content: str) -> None:
+    state.mkdir()
+    for verb in ("status", "stop"):
+        (state / "server.json").write_bytes(content.encode(errors="surrogateescape"))
+        idle = embedded(verb)
+        assert (idle.returncode, idle.stdout, idle.stderr) == (0, "embedded AWS is not running\n", "")
+
+
+@pytest.mark.parametrize("verb", ["start", "status", "stop", "serve"])
+@pytest.mark.parametrize("obstacle", ["folder", "pipe", "link"])
+def test_a_description_that_is_no_file_is_named_in_one_line(
+    embedded: Command, state: Path, verb: str, obstacle: str
+) -> None:
+    state.mkdir()
+    description = state / "server.json"
+    {"folder": description.mkdir, "pipe": lambda: os.mkfifo(description)}.get(
+        obstacle, lambda: description.symlink_to(description)
+    )()
+    one_line(embedded(verb), f"{description}: it is a", "move away what is in the way")
+
+
+@pytest.mark.parametrize("verb", ["start", "status", "stop", "serve"])
+def test_a_state_folder_that_is_none_is_named_in_one_line(
+    embedded_command: Command, tmp_path: Path, verb: str
+) -> None:
+    file, circle = tmp_path / "file", tmp_path / "circle"
+    file.write_text("mine")
+    circle.symlink_to(circle)
+    for wrong in (file, file / "below", circle, Path("/dev/null"), Path("/dev/null/below"), tmp_path / ("x" * 300)):
+        one_line(embedded_command(verb, "--state", str(wrong)), str(wrong), "--state must name a folder")
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("verb", ["start", "serve"])
+def test_a_state_folder_that_cannot_be_made_is_named_in_one_line(embedded_command: Command, verb: str) -> None:
+    for wrong in ("/proc", "/proc/nowhere"):
+        one_line(embedded_command(verb, "--state", wrong), wrong, "--state must name a folder")
+
+
+def one_line(refused: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1), refused.stderr
+    assert [word for word in words if word not in refused.stderr] == []
+
+
+def test_another_programs_answer_is_not_the_servers() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        def answer() -> None:
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"220 mail.example.org\r\n")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        server = import_module("groundplan_local.lifecycle").Server(f"http://127.0.0.1:{port}", port, 1, 1.0)
+        assert not server.answers()
+        thread.join()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_what_training_started_elsewhere_ends_with_the_server(
+    embedded: Command, state: Path, until: Any, unique: str, end: str
+) -> None:
+    embedded("start")
+    server = described(state)
+    train_forever(server["endpoint_url"], state, until, unique, LEAVES_ITS_GROUP)
+    (said,) = until(lambda: list((state / "training").rglob("model/children")))
+    children = [int(word) for word in said.read_text().split()]
+    assert [alive(child) for child in children] == [True, True]
+    if end == "kill":
+        os.kill(server["pid"], signal.SIGKILL)
+        until(lambda: not alive(server["pid"]))
+    assert embedded("stop").returncode == 0
+    assert [alive(child) for child in children] == [False, False]
+
+
 def alive(pid: int) -> bool:
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        # Ended, but not yet collected by its parent, is ended.
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
         return False
 
 
-def train_forever(endpoint_url: str, state: Path, until: Any, unique: str) -> int:
+def train_forever(endpoint_url: str, state: Path, until: Any, unique: str, script: str = "") -> int:
     """Start a job that ignores SIGTERM; returns the id of its process."""
     session = Session("888888888888", "embedded", region_name="us-east-1")
     s3, sagemaker = (session.client(service, endpoint_url=endpoint_url) for service in ("s3", "sagemaker"))
@@ -130,7 +257,7 @@ def train_forever(endpoint_url: str, state: Path, until: Any, unique: str) -> in
     ignores = (
         "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('x', flush=True)\ntime.sleep(99)\n"
     )
-    s3.put_object(Bucket=unique, Key="code/train.py", Body=ignores.encode())
+    s3.put_object(Bucket=unique, Key="code/train.py", Body=(script or ignores).encode())
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{unique}/code/"}}
     sagemaker.create_training_job(
         TrainingJobName=unique,

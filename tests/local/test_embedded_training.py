@@ -29,6 +29,18 @@ model = pathlib.Path(os.environ["SM_MODEL_DIR"])
 (model / "a").mkdir()
 (model / "a" / "c.txt").write_text("first")
 """
+LEAVES_MORE_THAN_FILES = """
+import os, pathlib
+model = pathlib.Path(os.environ["SM_MODEL_DIR"])
+os.mkfifo(model / "pipe")
+os.mkfifo(os.environ["SM_OUTPUT_DATA_DIR"] + "/pipe")
+(model / "circle").symlink_to(model / "circle")
+(model / "link").symlink_to("/etc/hosts")
+(model / "below").mkdir()
+(model / "below" / "run.sh").write_text("1")
+(model / "below" / "run.sh").chmod(0o700)
+(model / "kept").write_text("1")
+"""
 SAYS_METRICS = """
 print("epoch=1 loss=0.5;")
 print("epoch=2 loss=0.25;")
@@ -141,6 +153,22 @@ def test_the_model_is_the_same_archive_for_the_same_files(laboratory: Any) -> No
         assert model_of(laboratory, job).getnames() == ["a", "a/c.txt", "b.txt"]
         archives.append(laboratory.get(f"output/{name}/output/model.tar.gz"))
     assert archives[0] == archives[1]
+
+
+def test_archives_hold_files_and_folders_and_the_rest_is_told(laboratory: Any) -> None:
+    job = laboratory.train(LEAVES_MORE_THAN_FILES)
+    name = job["TrainingJobName"]
+    assert job["TrainingJobStatus"] == "Completed", job
+    assert model_of(laboratory, job).getnames() == ["below", "below/run.sh", "kept"]
+    assert model_of(laboratory, job).getmember("below/run.sh").mode == 0o755
+    assert laboratory.keys(f"output/{name}/output/") == ["model.tar.gz"]
+    told = sorted(line.partition("/opt/ml/")[2] for line in laboratory.log(name))
+    assert told == [
+        "model/circle: it is a symbolic link",
+        "model/link: it is a symbolic link",
+        "model/pipe: it is a named pipe",
+        "output/data/pipe: it is a named pipe",
+    ]
 
 
 def test_other_output_becomes_an_archive_of_its_own(laboratory: Any) -> None:

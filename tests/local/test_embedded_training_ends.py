@@ -1,5 +1,6 @@
 """How training jobs end that do not simply complete, and what is refused before it begins."""
 
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -13,6 +14,18 @@ def save(*_):
 signal.signal(signal.SIGTERM, save)
 print("ready", flush=True)
 time.sleep(60)
+"""
+# One child that still has its parent, and one whose parent ended.
+LEAVES_ITS_GROUP = """
+import subprocess, sys, time
+sleep = [sys.executable, "-c", "import time; time.sleep(99)"]
+child = subprocess.Popen(sleep, start_new_session=True)
+again = f"import subprocess; print(subprocess.Popen({sleep!r}, start_new_session=True, stdout=2).pid)"
+orphan = subprocess.run([sys.executable, "-c", again], stdout=subprocess.PIPE, check=True).stdout.decode()
+print(child.pid, orphan.strip(), flush=True)
+print("started", flush=True)
+time.sleep(99 if "END" == "Stopped" else 0)
+sys.exit("END" == "Failed")
 """
 FAILS_WITH_A_REASON = """
 import os, pathlib, sys
@@ -33,6 +46,46 @@ def test_a_failing_script_fails_its_job_with_its_last_words(laboratory: Any) -> 
     assert job["FailureReason"] == "AlgorithmError: ValueError: no such column: age, exit code: 1"
     assert laboratory.path(job)[-2:] == ["Uploading", "Failed"]
     assert "ModelArtifacts" not in job
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "killed by signal 9 (SIGKILL), exit code: -9"),
+        ("import os\nos.kill(os.getpid(), 40)", "killed by signal 40, exit code: -40"),
+        (
+            "import os\nprint('at step 3', flush=True)\nos.kill(os.getpid(), 9)",
+            "at step 3, killed by signal 9 (SIGKILL), exit code: -9",
+        ),
+        ("raise SystemExit(3)", "the script said nothing, exit code: 3"),
+    ],
+)
+def test_a_script_that_said_nothing_has_a_reason_all_the_same(laboratory: Any, script: str, reason: str) -> None:
+    assert laboratory.train(script)["FailureReason"] == f"AlgorithmError: {reason}"
+
+
+def test_a_reason_that_is_no_file_is_not_waited_for(laboratory: Any) -> None:
+    pipe = "import os\nos.mkfifo(os.environ['SM_OUTPUT_DIR'] + '/failure')\nraise SystemExit(3)"
+    job = laboratory.train(pipe)
+    assert job["FailureReason"] == "AlgorithmError: the script said nothing, exit code: 3"
+    (line,) = laboratory.log(job["TrainingJobName"])
+    assert line.endswith("output/failure: it is a named pipe, not a regular file")
+
+
+@pytest.mark.parametrize("end", ["Completed", "Failed", "Stopped"])
+def test_what_a_script_started_elsewhere_ends_with_its_job(laboratory: Any, until: Any, end: str) -> None:
+    name = laboratory.start(LEAVES_ITS_GROUP.replace("END", end))
+    until(
+        lambda: "started" in laboratory.log(name) if "Training" in laboratory.path(laboratory.describe(name)) else 0
+    )
+    if end == "Stopped":
+        laboratory.sagemaker.stop_training_job(TrainingJobName=name)
+    assert laboratory.ended(name)["TrainingJobStatus"] == end
+    children = [int(word) for line in laboratory.log(name) if line != "started" for word in line.split()]
+    assert len(children) == 2
+    psutil = import_module("psutil")
+    running = {process.pid for process in psutil.process_iter() if process.status() not in ("zombie", "dead")}
+    assert running.isdisjoint(children)
 
 
 def test_a_script_may_say_itself_why_it_failed(laboratory: Any) -> None:

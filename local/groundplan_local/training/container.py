@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from groundplan_local.connections import Credentials, endpoint_url
+from groundplan_local.lifecycle import BASE_VARIABLE
 from groundplan_local.training.jobs import TrainingJob
 
 BASE = PurePosixPath("/opt/ml")
@@ -109,14 +110,14 @@ class Container:
             "AWS_ENDPOINT_URL": endpoint_url(),
         }
         contract = {
-            "SAGEMAKER_BASE_DIR": str(self.base),
             "TMPDIR": str(self.root / "tmp"),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
             "PYTHONUNBUFFERED": "1",  # or lines of the log would come in lumps
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        return passed | access | contract | self._variables() | dict(job.request.get("Environment", {}))
+        requested: Mapping[str, str] = job.request.get("Environment", {})
+        return {**passed, **access, **contract, **self._variables(), **requested, BASE_VARIABLE: str(self.base)}
 
     def _variables(self) -> dict[str, str]:
         """SM_*, as the `sagemaker-training` toolkit sets them."""

@@ -1,6 +1,5 @@
-"""The training script as a process group of its own."""
+"""The training script as a process group of its own, and whatever it starts beyond that."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-from groundplan_local.processes import remember
+from groundplan_local.processes import end_tree, remember
 from groundplan_local.training.log import Lines
 
 # A grandchild that left the group may hold the output open after the group is dead; nobody waits for it longer.
@@ -25,8 +24,13 @@ class Script:
         environment: Mapping[str, str],
         write: Callable[[str], None],
         memory: Path,
+        mark: tuple[str, Path],
     ) -> None:
-        """Raises OSError when the command cannot be run. The process is written down in the file `memory`."""
+        """Raises OSError when the command cannot be run. The process is written down in the file `memory`.
+
+        `mark` is the variable of `environment`, and its folder, by which this script's processes are known.
+        """
+        self._mark = mark
         self._process = subprocess.Popen(
             command,
             cwd=folder,
@@ -55,9 +59,8 @@ class Script:
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to the whole group, what the script left behind included."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """SIGKILL to everything that the script started, in its group or outside; it may have ended itself."""
+        end_tree(self._process.pid, self._mark)
         self._process.wait()
 
     def collect(self) -> str:

@@ -1,6 +1,7 @@
 """The life of one job, on a thread of its own: attempts, limits, interruptions, artefacts."""
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -8,7 +9,8 @@ from itertools import count
 from pathlib import Path
 
 from groundplan_local.connections import assume_role, connect, connect_with
-from groundplan_local.lifecycle import TRAINING_PROCESS
+from groundplan_local.files import read_regular
+from groundplan_local.lifecycle import BASE_VARIABLE, TRAINING_PROCESS
 from groundplan_local.training.checkpoints import Checkpoints
 from groundplan_local.training.container import Container
 from groundplan_local.training.interruption import Interruption, Interruptions
@@ -63,8 +65,8 @@ class Run:
     def close(self) -> None:
         """The server ends: kill what runs, leave the rest."""
         self._closing.set()
-        if self._script:
-            self._script.kill()
+        if script := self._script:
+            script.kill()
 
     def _run(self) -> None:
         job = self.job
@@ -111,7 +113,9 @@ class Run:
         self._enter("Downloading")
         for channel in request.get("InputDataConfig", []):
             download_channel(self._s3, channel, container.channel(channel["ChannelName"]))
-        checkpoints = Checkpoints(self._s3, request.get("CheckpointConfig", {}), container.checkpoints)
+        checkpoints = Checkpoints(
+            self._s3, request.get("CheckpointConfig", {}), container.checkpoints, self._log.write
+        )
         checkpoints.restore()
         self._enter("Training")
         return self._train(command, checkpoints, interruption)
@@ -128,7 +132,12 @@ class Run:
         folder, environment = self._container.working_folder(), self._container.environment(self._credentials)
         started = time.monotonic()
         self._script = script = Script(
-            command, folder, environment, self._log.write, self._container.root / TRAINING_PROCESS
+            command,
+            folder,
+            environment,
+            self._log.write,
+            self._container.root / TRAINING_PROCESS,
+            (BASE_VARIABLE, self._container.base),
         )
         try:
             while (exit_code := script.wait(POLL_SECONDS)) is None:
@@ -140,9 +149,11 @@ class Run:
                     self._end(script, limit, checkpoints)
                     return limit, None
                 checkpoints.sync()
+            script.kill()  # like a container, which ends with its first process; what is left must not write on
             checkpoints.sync()
         finally:
             script.kill()
+            self._script = None
             last_line = script.collect()
             with self.job.lock:
                 self.job.trained_seconds += time.monotonic() - started
@@ -173,23 +184,46 @@ class Run:
         checkpoints.sync()
 
     def _why(self, exit_code: int, last_line: str) -> str:
+        said = self._said().strip()
+        if said:
+            return said[:MAX_REASON]
+        words = [last_line] if last_line else []
+        if exit_code < 0:
+            words.append(_signal(-exit_code))
+        return f"{', '.join(words) or 'the script said nothing'}, exit code: {exit_code}"
+
+    def _said(self) -> str:
+        """What the script wrote into the file `failure`."""
+        path = self._container.failure
         try:
-            said = self._container.failure.read_text(errors="replace").strip()
-        except OSError:
-            said = ""
-        return said[:MAX_REASON] if said else f"{last_line}, exit code: {exit_code}"
+            return read_regular(path).data.decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            self._log.write(f"embedded AWS: not read: {path}: {error.strerror}")
+            return ""
 
     def _upload(self, end: str) -> None:
         self.job.advance("Uploading")
         output = self.job.request["OutputDataConfig"]
         model, data = self._container.model, self._container.output_data
-        if end == "Completed" or any(model.iterdir()):
-            uri = upload(self._s3, output, self.job.name, "model.tar.gz", pack(model))
+        archive, entries = pack(model, self._log.write)
+        if end == "Completed" or entries:
+            uri = upload(self._s3, output, self.job.name, "model.tar.gz", archive)
             with self.job.lock:
                 self.job.model_artefacts = uri
-        if any(data.iterdir()):
-            upload(self._s3, output, self.job.name, "output.tar.gz", pack(data))
+        archive, entries = pack(data, self._log.write)
+        if entries:
+            upload(self._s3, output, self.job.name, "output.tar.gz", archive)
 
     def _found(self, metric: str, value: float) -> None:
         with self.job.lock:
             self.job.metrics[metric] = (value, now())
+
+
+def _signal(number: int) -> str:
+    try:
+        name = f" ({signal.Signals(number).name})"
+    except ValueError:
+        name = ""  # a real-time signal has none
+    return f"killed by signal {number}{name}"

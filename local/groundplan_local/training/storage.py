@@ -4,12 +4,14 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
+
+from groundplan_local.files import look_below, read_regular
 
 
 class DataError(Exception):
@@ -79,24 +81,33 @@ def _download(s3: Any, bucket: str, key: str, path: Path) -> None:
     s3.download_file(bucket, key, str(path))
 
 
-def pack(folder: Path) -> bytes:
-    """A folder as .tar.gz, the same bytes for the same files: sorted, without times and owners."""
+def pack(folder: Path, tell: Callable[[str], None]) -> tuple[bytes, int]:
+    """A folder as .tar.gz and the number of its entries. Raises OSError for what cannot be read.
 
-    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.uid = entry.gid = entry.mtime = 0
-        entry.uname = entry.gname = ""
-        entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
-        return entry
-
+    The same bytes for the same files: sorted, without times and owners. What is neither a file nor a folder is left
+    out and told to `tell`.
+    """
+    below = look_below(folder)
+    for error in below.errors.values():
+        raise error
+    for path, found in sorted(below.left_out.items()):
+        tell(f"embedded AWS: not in the archive of {folder.name}/: {path}: it is {found}")
     packed = io.BytesIO()
     # An explicit empty name: gzip would write the time and a file name into its header.
     with (
         gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for path in sorted(folder.rglob("*")):
-            archive.add(path, arcname=path.relative_to(folder).as_posix(), recursive=False, filter=plain)
-    return packed.getvalue()
+        for path in sorted([*below.folders, *below.files]):
+            entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            if path in below.files:
+                content = read_regular(path)
+                entry.size, entry.mode = len(content.data), 0o755 if content.executable else 0o644
+                archive.addfile(entry, io.BytesIO(content.data))
+            else:
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(entry)
+    return packed.getvalue(), len(below.folders) + len(below.files)
 
 
 def upload(s3: Any, output: Mapping[str, Any], job_name: str, file_name: str, content: bytes) -> str:
