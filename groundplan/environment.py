@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from groundplan.conventions import Conventions, Existing
+from groundplan.job_limits import Limits
+from groundplan.network import ExistingNetwork, Network
 from groundplan.refusal import Disallowed, Finding, bad
 from groundplan.text import AccountId, EmailAddress, EnvironmentName, Prefix, Qualifier, Region, TagValue
 from groundplan.toml_file import Values, read_toml
@@ -47,6 +50,11 @@ class Environment(Values):
     owner: TagValue
     cost_centre: TagValue
     accounts: Accounts
+    limits: Limits
+    network: Network | None = None
+    existing_network: ExistingNetwork | None = None
+    existing: Existing = Existing()
+    conventions: Conventions = Conventions()
 
     @field_validator("shared")
     @classmethod
@@ -83,6 +91,24 @@ class Environment(Values):
                     field=f"accounts.{account}",
                 )
         return value
+
+    @model_validator(mode="after")
+    def _one_network(self) -> "Environment":
+        if (self.network is None) == (self.existing_network is None):
+            given = "both" if self.network else "neither"
+            raise Disallowed(
+                given, "allowed: one of [network], which is made, and [existing_network]", field="network"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_are_at_hand(self) -> "Environment":
+        for field, account in (("ai_key_arn", self.accounts.ai), ("data_key_arn", self.accounts.data)):
+            arn: str | None = getattr(self.existing, field)
+            if arn and arn.split(":")[3:5] != [self.region, account]:
+                allowed = f"allowed: a key of account {account} in {self.region}, where it is used"
+                raise Disallowed(arn, allowed, field=f"existing.{field}")
+        return self
 
     def account_ids(self) -> dict[str, str]:
         """Account name to its 12 digits, in a fixed order: tooling, application, ai, data."""

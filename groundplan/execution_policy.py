@@ -7,9 +7,10 @@ boundary themselves have names that the policy does not reach.
 
 from typing import Any
 
+from groundplan.job_limits import Limits, job_denials
 from groundplan.names import Names
 
-SERVICES = ("cloudwatch", "dynamodb", "ecr", "events", "glue", "kms", "logs", "s3", "sagemaker", "sns", "sqs")
+SERVICES = ("cloudwatch", "dynamodb", "ec2", "ecr", "events", "glue", "kms", "logs", "s3", "sagemaker", "sns", "sqs")
 # Only on a role inside the boundary. Without PutRolePermissionsBoundary for another one there is no way out.
 BOUND_IAM_ACTIONS = ("AttachRolePolicy", "CreateRole", "DetachRolePolicy", "PutRolePermissionsBoundary")
 IAM_ACTIONS = (
@@ -42,17 +43,27 @@ PARAMETER_ACTIONS = (
     "PutParameter",
     "RemoveTagsFromResource",
 )
-PASSED_TO = ("lambda.amazonaws.com", "sagemaker.amazonaws.com")
+PASSED_TO = ("lambda.amazonaws.com", "sagemaker.amazonaws.com", "vpc-flow-logs.amazonaws.com")
 # What the roles of functions and training jobs may at most do; what each of them may is in its own policy.
 BOUNDARY_ACTIONS = (
     "cloudwatch:PutMetricData",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
     "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer",
+    "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",
     "kms:Encrypt",
@@ -79,15 +90,16 @@ BOUNDARY_ACTIONS = (
 )
 
 
-def boundary_policy() -> dict[str, Any]:
+def boundary_policy(limits: Limits) -> dict[str, Any]:
     """The permissions boundary: no role of the platform does anything else, whatever its policies say."""
-    return _document([_allow("AtMost", list(BOUNDARY_ACTIONS), "*")])
+    return _document([_allow("AtMost", list(BOUNDARY_ACTIONS), "*"), *job_denials(limits)])
 
 
 def execution_policy(names: Names, account: str) -> dict[str, Any]:
     """The policy document of CloudFormation's role in an account (12 digits)."""
     stem, region = names.stem, names.environment.region
-    role, policy = (f"arn:aws:iam::{account}:{kind}/{stem}-*" for kind in ("role", "policy"))
+    role = names.roles(account, f"{stem}-*")
+    policy = role.replace(":role/", ":policy/")
     inside = {"iam:PermissionsBoundary": f"arn:aws:iam::{account}:policy/{names.boundary()}"}
     own_account = {"StringEqualsIfExists": {"aws:ResourceAccount": account}}
     return _document(

@@ -41,8 +41,19 @@ class Names:
         return f"execution-{self.stem}"
 
     def boundary(self) -> str:
-        """The permissions boundary of every role that CloudFormation makes; out of its own reach likewise."""
-        return f"boundary-{self.stem}"
+        """The permissions boundary of every role that CloudFormation makes; out of its own reach likewise.
+
+        The company's own, with its path, where the environment names one.
+        """
+        return self.environment.conventions.permissions_boundary or f"boundary-{self.stem}"
+
+    def roles(self, account: str, pattern: str) -> str:
+        """ARN of the platform's roles in an account (12 digits), for example of `pattern` `<stem>-*`."""
+        return f"arn:aws:iam::{account}:role{self.environment.conventions.iam_path}{pattern}"
+
+    def job_guard(self) -> str:
+        """The policy that holds people's and pipelines' roles to jobs inside the network."""
+        return f"{self.stem}-job-guard"
 
     def profile(self, account: AccountName) -> str:
         """The AWS profile that the commands use for an account when there is one of this name."""
@@ -54,7 +65,7 @@ class Names:
 
     def lake_logs_bucket(self) -> str:
         """Where the access logs of the data account's buckets go."""
-        return self._bucket("lake-logs", self.environment.accounts.data)
+        return self.environment.existing.data_log_bucket or self._bucket("lake-logs", self.environment.accounts.data)
 
     def artefacts_bucket(self) -> str:
         """Bucket of code, models and checkpoints, in the ai account."""
@@ -62,7 +73,7 @@ class Names:
 
     def artefacts_logs_bucket(self) -> str:
         """Where the access logs of the ai account's buckets go."""
-        return self._bucket("ai-logs", self.environment.accounts.ai)
+        return self.environment.existing.ai_log_bucket or self._bucket("ai-logs", self.environment.accounts.ai)
 
     def events_bucket(self) -> str:
         """Bucket of the lineage events, in the ai account."""

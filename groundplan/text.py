@@ -21,6 +21,11 @@ def matching(pattern: str, allowed: str) -> AfterValidator:
 
 
 def _region(value: str) -> str:
+    if value.startswith(("cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-")):
+        raise ValueError(
+            "GovCloud, China and the isolated partitions are not supported: nothing here was tried there; "
+            "allowed: a region of the partition aws, such as us-east-1"
+        )
     if value not in REGIONS:
         raise ValueError(f"allowed: a region of the partition aws that has SageMaker: {', '.join(sorted(REGIONS))}")
     return value
@@ -48,6 +53,13 @@ TagValue = Annotated[
     matching(
         r"[A-Za-z0-9_.:/=+@-][A-Za-z0-9 _.:/=+@-]{0,127}",
         "allowed: 1 to 128 of letters, digits, space and _.:/=+-@, no space first (AWS tag value)",
+    ),
+]
+TagKey = Annotated[
+    str,
+    matching(
+        r"(?![aA][wW][sS]:)[A-Za-z0-9_.:/=+@-][A-Za-z0-9 _.:/=+@-]{0,127}",
+        "allowed: 1 to 128 of letters, digits, space and _.:/=+-@, no space first and not aws: (AWS tag key)",
     ),
 ]
 EmailAddress = Annotated[

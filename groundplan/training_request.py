@@ -1,10 +1,11 @@
 """From a workload and what it is run on to the request of CreateTrainingJob. Pure: same input, same request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from groundplan.canonical import digest
+from groundplan.job_limits import has_local_storage
 from groundplan.refusal import bad
 from groundplan.workload import Workload
 
@@ -19,6 +20,9 @@ class LaunchDefaults:
     image: str
     artefacts: str
     kms_key_arn: str
+    subnet_ids: Sequence[str]
+    security_group_ids: Sequence[str]
+    tags: Mapping[str, str]
 
     @classmethod
     def from_json(cls, source: str, document: Mapping[str, Any]) -> "LaunchDefaults":
@@ -113,7 +117,9 @@ def build_request(
             "InstanceType": training.instance_type,
             "InstanceCount": training.instance_count,
             "VolumeSizeInGB": training.volume_gib,
+            **({} if has_local_storage(training.instance_type) else {"VolumeKmsKeyId": defaults.kms_key_arn}),
         },
+        "VpcConfig": {"Subnets": list(defaults.subnet_ids), "SecurityGroupIds": list(defaults.security_group_ids)},
         "StoppingCondition": stopping | ({"MaxWaitTimeInSeconds": training.max_wait_seconds} if spot else {}),
         "EnableManagedSpotTraining": spot,
         "CheckpointConfig": {"S3Uri": f"{base}/checkpoints/{run}"},
@@ -126,6 +132,7 @@ def build_request(
             {"Key": "environment", "Value": environment},
             {"Key": "owner", "Value": workload.owner},
             {"Key": "cost-centre", "Value": workload.cost_centre},
+            *({"Key": key, "Value": value} for key, value in defaults.tags.items()),
         ],
     }
 

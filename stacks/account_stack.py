@@ -1,10 +1,11 @@
-"""What all stacks have in common: an account, a region, a name, protection."""
+"""What all stacks have in common: an account, a region, a name, protection, the company's IAM path."""
 
 import aws_cdk as cdk
 from constructs import Construct
 
 from groundplan.environment import AccountName
 from groundplan.names import Names
+from groundplan_constructs import keep_iam_path
 
 
 class AccountStack(cdk.Stack):
@@ -25,3 +26,4 @@ class AccountStack(cdk.Stack):
             description=description,
         )
         self.names = names
+        keep_iam_path(self, environment.conventions.iam_path)

@@ -13,12 +13,14 @@ class Platform(AccountStack):
     def __init__(self, scope: Construct, construct_id: str, *, names: Names) -> None:
         super().__init__(scope, construct_id, names=names, account="ai", description="AI platform: key and artefacts")
         retain = names.environment.retain_data
-        key = EncryptionKey(self, "Key", alias=f"{names.stem}-platform", retain=retain)
+        existing = names.environment.existing
+        key = EncryptionKey(
+            self, "Key", alias=f"{names.stem}-platform", retain=retain, existing_arn=existing.ai_key_arn
+        )
         key.allow_log_groups()
         key.allow_service("Alarms", "cloudwatch.amazonaws.com")
         key.allow_service("Events", "events.amazonaws.com")
         self.key = key.key
-        access_logs = AccessLogBucket(self, "AccessLogs", bucket_name=names.artefacts_logs_bucket(), retain=retain)
         artefacts = EncryptedBucket(
             self,
             "Artefacts",
@@ -29,7 +31,9 @@ class Platform(AccountStack):
                 retain=retain,
             ),
         )
-        artefacts.node.add_dependency(access_logs)
+        if not existing.ai_log_bucket:
+            logs = AccessLogBucket(self, "AccessLogs", bucket_name=names.artefacts_logs_bucket(), retain=retain)
+            artefacts.node.add_dependency(logs)
         self.alarms = AlarmTopic(
             self,
             "Alarms",

@@ -14,6 +14,7 @@ from groundplan_constructs import FunctionPackage
 from stacks.ai_platform import Platform
 from stacks.data_lake import DataLake
 from stacks.lineage import Lineage
+from stacks.network import Network
 from stacks.workload import WorkloadStack
 
 
@@ -23,6 +24,7 @@ class Stacks:
 
     data_lake: DataLake
     platform: Platform
+    network: Network
     lineage: Lineage
     workloads: Sequence[WorkloadStack]
 
@@ -38,16 +40,25 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
         cache=root / ".groundplan/functions",
     )
     platform = Platform(app, "Platform", names=names)
+    network = Network(app, "Network", names=names, platform=platform)
     stacks = Stacks(
         data_lake=DataLake(app, "DataLake", names=names),
         platform=platform,
+        network=network,
         lineage=Lineage(app, "Lineage", names=names, platform=platform, package=package),
         workloads=[
-            WorkloadStack(app, f"Workload-{workload.name}", names=names, platform=platform, workload=workload)
+            WorkloadStack(
+                app,
+                f"Workload-{workload.name}",
+                names=names,
+                platform=platform,
+                network=network.jobs,
+                workload=workload,
+            )
             for workload in workloads
         ],
     )
-    for stack in (stacks.data_lake, stacks.platform, stacks.lineage):
+    for stack in (stacks.data_lake, stacks.platform, stacks.network, stacks.lineage):
         _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)
     for stack in stacks.workloads:
         workload = stack.workload
@@ -57,6 +68,8 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
 
 def _tag(stack: cdk.Stack, environment: Environment, *, workload: str, owner: str, cost_centre: str) -> None:
     tags = cdk.Tags.of(stack)
+    for key, value in environment.conventions.tags.items():
+        tags.add(key, value)
     tags.add("workload", workload)
     tags.add("environment", environment.name)
     tags.add("owner", owner)

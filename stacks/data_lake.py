@@ -19,8 +19,11 @@ class DataLake(AccountStack):
     def __init__(self, scope: Construct, construct_id: str, *, names: Names) -> None:
         super().__init__(scope, construct_id, names=names, account="data", description="Data lake")
         retain = names.environment.retain_data
-        self.key = EncryptionKey(self, "Key", alias=f"{names.stem}-lake", retain=retain)
-        logs = AccessLogBucket(self, "AccessLogs", bucket_name=names.lake_logs_bucket(), retain=retain)
+        existing = names.environment.existing
+        self.key = EncryptionKey(
+            self, "Key", alias=f"{names.stem}-lake", retain=retain, existing_arn=existing.data_key_arn
+        )
+        logs = [] if existing.data_log_bucket else [self._access_logs(names.lake_logs_bucket(), retain)]
         for zone in ZONES:
             bucket = EncryptedBucket(
                 self,
@@ -33,7 +36,7 @@ class DataLake(AccountStack):
                     lifecycle_rules=[_cool_down()] if zone == "raw" else [],
                 ),
             )
-            bucket.node.add_dependency(logs)
+            bucket.node.add_dependency(*logs)
             cdk.Tags.of(bucket).add("data-zone", zone)
             if zone == "curated":
                 self._let_training_read(bucket.bucket)
@@ -56,6 +59,9 @@ class DataLake(AccountStack):
                 conditions=self._training_roles({"kms:ViaService": f"s3.{self.region}.amazonaws.com"}),
             )
         )
+
+    def _access_logs(self, name: str, retain: bool) -> AccessLogBucket:
+        return AccessLogBucket(self, "AccessLogs", bucket_name=name, retain=retain)
 
     def _let_training_read(self, bucket: s3.Bucket) -> None:
         bucket.add_to_resource_policy(
@@ -82,13 +88,8 @@ class DataLake(AccountStack):
         return iam.AccountPrincipal(self.names.environment.accounts.ai)
 
     def _training_roles(self, equal: dict[str, str]) -> dict[str, dict[str, str]]:
-        roles = self.format_arn(
-            service="iam",
-            region="",
-            account=self.names.environment.accounts.ai,
-            resource="role",
-            resource_name=self.names.training_role("*"),
-        )
+        names = self.names
+        roles = names.roles(names.environment.accounts.ai, names.training_role("*"))
         conditions = {"ArnLike": {"aws:PrincipalArn": roles}, "Null": {f"aws:PrincipalTag/{WORKLOAD_TAG}": "false"}}
         return conditions | ({"StringEquals": equal} if equal else {})
 

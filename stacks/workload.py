@@ -13,13 +13,21 @@ from groundplan.workload import Workload
 from groundplan_constructs import ImageRepository, TrainingRole, TrainingRoleProps
 from stacks.account_stack import AccountStack
 from stacks.ai_platform import Platform
+from stacks.network import JobNetwork
 
 
 class WorkloadStack(AccountStack):
     """Image repository, model package group, training role, and the launch defaults that `groundplan train` reads."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, platform: Platform, workload: Workload
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        platform: Platform,
+        network: JobNetwork,
+        workload: Workload,
     ) -> None:
         super().__init__(scope, construct_id, names=names, account="ai", description=f"Workload {workload.name}")
         self.workload = workload
@@ -50,6 +58,8 @@ class WorkloadStack(AccountStack):
                 artefacts_bucket=s3.Bucket.from_bucket_name(self, "Artefacts", names.artefacts_bucket()),
                 encryption_key=platform.key,
                 repository=repository,
+                subnet_ids=network.subnet_ids,
+                security_group_ids=network.security_group_ids,
             ),
         )
         image = workload.training.image_digest
@@ -64,6 +74,9 @@ class WorkloadStack(AccountStack):
                     "image": repository.repository_uri_for_digest(image) if image else repository.repository_uri,
                     "artefacts": f"s3://{names.artefacts_bucket()}",
                     "kms_key_arn": platform.key.key_arn,
+                    "subnet_ids": list(network.subnet_ids),
+                    "security_group_ids": list(network.security_group_ids),
+                    "tags": environment.conventions.tags,
                 }
             ),
         )

@@ -5,8 +5,11 @@ from groundplan_constructs.alarm_topic import AlarmTopic
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
+from groundplan_constructs.flow_log import FlowLog, FlowLogProps
 from groundplan_constructs.function_package import FunctionPackage
+from groundplan_constructs.iam_path import keep_iam_path
 from groundplan_constructs.image_repository import ImageRepository
+from groundplan_constructs.isolated_network import IsolatedNetwork, IsolatedNetworkProps
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.python_function import PythonFunction, PythonFunctionProps
@@ -19,8 +22,12 @@ __all__ = [
     "EncryptedBucket",
     "EncryptedBucketProps",
     "EncryptionKey",
+    "FlowLog",
+    "FlowLogProps",
     "FunctionPackage",
     "ImageRepository",
+    "IsolatedNetwork",
+    "IsolatedNetworkProps",
     "LineageStore",
     "LineageStoreProps",
     "Permissions",
@@ -28,4 +35,5 @@ __all__ = [
     "PythonFunctionProps",
     "TrainingRole",
     "TrainingRoleProps",
+    "keep_iam_path",
 ]

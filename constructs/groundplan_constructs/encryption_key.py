@@ -9,11 +9,17 @@ from constructs import Construct
 class EncryptionKey(Construct):
     """A rotating key with an alias.
 
-    Principals of its own account reach it through their IAM policies. Services get in by `allow_service`.
+    Principals of its own account reach it through their IAM policies. Services get in by `allow_service`. With
+    `existing_arn` it is a key of the company, whose policy is the company's; docs/adoption.md says what that admits.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, alias: str, retain: bool) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, alias: str, retain: bool, existing_arn: str | None = None
+    ) -> None:
         super().__init__(scope, construct_id)
+        if existing_arn:
+            self.key = kms.Key.from_key_arn(self, "Resource", existing_arn)
+            return
         self.key = kms.Key(
             self,
             "Resource",

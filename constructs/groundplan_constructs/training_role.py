@@ -1,5 +1,6 @@
 """The role of one workload's training jobs: reads its own data and code, writes below its own prefix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -26,6 +27,8 @@ class TrainingRoleProps:
     artefacts_bucket: s3.IBucket
     encryption_key: kms.IKey
     repository: ecr.IRepository
+    subnet_ids: Sequence[str]
+    security_group_ids: Sequence[str]
 
 
 class TrainingRole(Construct):
@@ -58,6 +61,7 @@ class TrainingRole(Construct):
         self._write_artefacts(props)
         self._pull_image(props)
         self._write_telemetry()
+        self._join_network(props)
 
     def _read_data(self, props: TrainingRoleProps) -> None:
         stack, bucket = cdk.Stack.of(self), props.data_bucket
@@ -95,6 +99,13 @@ class TrainingRole(Construct):
             wildcard="The models and checkpoints below its workload's own prefix.",
         )
         self._list("ListOwnPrefix", bucket, f"{prefix}/*")
+        # SageMaker passes the key on to the disks of its machines, as a grant.
+        self.permissions.allow(
+            "EncryptVolumes",
+            ["kms:CreateGrant"],
+            [props.encryption_key.key_arn],
+            conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        )
         self.permissions.allow(
             "EncryptArtefacts",
             ["kms:Decrypt", "kms:GenerateDataKey"],
@@ -134,6 +145,43 @@ class TrainingRole(Construct):
             ["*"],
             conditions={"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
             wildcard="IAM offers no resource for this action; the condition names the one namespace.",
+        )
+
+    def _join_network(self, props: TrainingRoleProps) -> None:
+        stack = cdk.Stack.of(self)
+
+        def arns(resource: str, names: Sequence[str]) -> list[str]:
+            return [stack.format_arn(service="ec2", resource=resource, resource_name=name) for name in names]
+
+        subnets, interfaces = arns("subnet", props.subnet_ids), arns("network-interface", ["*"])
+        interfaces_of_jobs = (
+            "Network interfaces are made for a job and have no name before; the subnets are the jobs'."
+        )
+        self.permissions.allow(
+            "JoinNetwork",
+            ["ec2:CreateNetworkInterface"],
+            [*subnets, *arns("security-group", props.security_group_ids), *interfaces],
+            wildcard=interfaces_of_jobs,
+        )
+        self.permissions.allow(
+            "LendAndLeave",
+            [
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+            ],
+            interfaces,
+            conditions={"ArnEquals": {"ec2:Subnet": subnets}},
+            wildcard=interfaces_of_jobs,
+        )
+        self.permissions.allow(
+            "SeeNetwork",
+            [
+                f"ec2:Describe{what}"
+                for what in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+            ],
+            ["*"],
+            wildcard="IAM offers no resource for these; they show the network and change nothing.",
         )
 
     def _list(self, sid: str, bucket: s3.IBucket, prefix: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from groundplan_local.completions import COMPLETIONS
 from groundplan_local.connections import connect, tags_as_mapping
 from groundplan_local.joints import account_and_region, joint, mend
+from groundplan_local.network_types import NETWORK_TYPES, NetworkType
 from groundplan_local.resource_types import RESOURCE_TYPES, ResourceType
 
 PROVISIONERS = "ministack.services.cloudformation.provisioners"
@@ -21,9 +22,13 @@ def install() -> None:
         if name in handlers:
             raise RuntimeError(f"ministack has {name} by now: take it out of resource_types.py")
         handlers[name] = _handler(name, row)
+    for name, kind in NETWORK_TYPES.items():
+        if name in handlers:
+            raise RuntimeError(f"ministack has {name} by now: take it out of network_types.py")
+        handlers[name] = _network_handler(kind)
     for name in COMPLETIONS:
         _complete(name, handlers[name])
-    ours = {*RESOURCE_TYPES, *COMPLETIONS}
+    ours = {*RESOURCE_TYPES, *NETWORK_TYPES, *COMPLETIONS}
     on_worker_thread = joint(STACKS, "_runs_on_worker_thread")
 
     def runs_on_worker_thread(resource_type: str) -> bool:
@@ -68,6 +73,27 @@ def _handler(type_name: str, row: ResourceType) -> dict[str, Any]:
 
     def delete(reference: str, _: Properties) -> None:
         getattr(_here(row.service), row.delete)(**{row.name: row.name_of(reference)})
+
+    return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def _network_handler(kind: NetworkType) -> dict[str, Any]:
+    def create(_: str, properties: Properties, __: str) -> Provisioned:
+        made = kind.create(_here("ec2"), properties)
+        return made, {"Id": made}
+
+    def update(reference: str, old: Properties, new: Properties, *_: str | None) -> Provisioned:
+        if {key: value for key, value in old.items() if key != "Tags"} != {
+            key: value for key, value in new.items() if key != "Tags"
+        }:
+            return create("", new, "")
+        _here("ec2").delete_tags(Resources=[reference])
+        if tags := new.get("Tags"):
+            _here("ec2").create_tags(Resources=[reference], Tags=tags)
+        return reference, {"Id": reference}
+
+    def delete(reference: str, properties: Properties) -> None:
+        kind.delete(_here("ec2"), reference, properties)
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
 

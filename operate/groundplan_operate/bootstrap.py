@@ -6,9 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from groundplan.environment import AccountName, Environment
+from groundplan.environment import AccountName, Environment, environment_file
 from groundplan.execution_policy import boundary_policy, execution_policy
-from groundplan.refusal import Refused
+from groundplan.refusal import Refused, bad
 from groundplan_operate.accounts import CONFIG, Accounts
 from groundplan_operate.toolkit import run_cdk
 
@@ -43,7 +43,10 @@ def bootstrap(accounts: Accounts, account: AccountName, *, show: Callable[[str],
             f"{names.profile(account)} and run this again"
         )
     policy = _put_policy(accounts, account, names.execution_policy(), execution_policy(names, number))
-    _put_policy(accounts, account, names.boundary(), boundary_policy())
+    if environment.conventions.permissions_boundary:
+        _require_policy(accounts, account, names.boundary())
+    else:
+        _put_policy(accounts, account, names.boundary(), boundary_policy(environment.limits))
     version = _version(accounts.client("ssm", account), environment.qualifier)
     trusted = "" if account == "tooling" else environment.accounts.tooling
     wanted = {"TrustedAccounts": trusted, "CloudFormationExecutionPolicies": policy}
@@ -109,6 +112,18 @@ def _version_seen_from_tooling(accounts: Accounts, account: AccountName) -> int:
         config=CONFIG,
     )
     return _version(ssm, qualifier)
+
+
+def _require_policy(accounts: Accounts, account: AccountName, name: str) -> None:
+    iam, number = accounts.client("iam", account), accounts.environment.account_ids()[account]
+    try:
+        iam.get_policy(PolicyArn=f"arn:aws:iam::{number}:policy/{name}")
+    except iam.exceptions.NoSuchEntityException:
+        source = str(environment_file(accounts.root, accounts.environment.name))
+        allowed = (
+            f"there is no such policy in account {account} {number}; allowed: a managed policy that stands there"
+        )
+        raise bad(source, "conventions.permissions_boundary", name, allowed) from None
 
 
 def _put_policy(accounts: Accounts, account: AccountName, name: str, document: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from groundplan.environment import environment_file, read_environment
+from groundplan.job_limits import refuse_outside
 from groundplan.refusal import BadInput, Refused
 from groundplan.workload import read_workloads
 from groundplan_operate import embedded_aws
@@ -32,8 +33,9 @@ def deploy(environment_name: str) -> None:
 def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str], None]) -> Accounts:
     """The whole road to a deployed environment. Everything a person wrote is read before anything is made."""
     environment = read_environment(root, environment_name)
-    read_workloads(root)
-    if placeholders := environment.placeholders(str(environment_file(root, environment_name))):
+    source = str(environment_file(root, environment_name))
+    refuse_outside(environment.limits, source, read_workloads(root))
+    if placeholders := environment.placeholders(source):
         raise BadInput(placeholders)
     accounts = Accounts(root, environment)
     with _alone(root, environment_name):

@@ -34,6 +34,11 @@ FUNCTION = {
         "Role": {"Fn::GetAtt": ["Role", "Arn"]},
     },
 }
+VPC = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.9.0.0/16"}}
+GROUP: dict[str, Any] = {
+    "Type": "AWS::EC2::SecurityGroup",
+    "Properties": {"VpcId": {"Ref": "Vpc"}, "GroupDescription": "Trial"},
+}
 ITEM_KEY: dict[str, Any] = {
     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
@@ -52,6 +57,10 @@ def attribute(logical_id: str, name: str) -> dict[str, list[str]]:
 def everybody_may(action: str, resource: Any) -> dict[str, Any]:
     statement = {"Sid": "One", "Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource}
     return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def security_group(ec2: Any, group: str) -> list[Any]:
+    return [found for found in ec2.describe_security_groups()["SecurityGroups"] if found["GroupId"] == group]
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,100 @@ CASES = [
             FunctionName=ids["Function"], Qualifier="$LATEST"
         ),
         {"Role": ROLE, "Function": FUNCTION},
+    ),
+    Case(
+        "AWS::EC2::VPC",
+        {"CidrBlock": "10.9.0.0/16", "EnableDnsHostnames": True},
+        "ec2",
+        lambda ec2, ids: ec2.describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [ids["It"]]}])["Vpcs"],
+    ),
+    Case(
+        "AWS::EC2::Subnet",
+        {
+            "VpcId": reference("Vpc"),
+            "AvailabilityZone": {"Fn::Select": [1, {"Fn::GetAZs": ""}]},
+            "CidrBlock": "10.9.64.0/18",
+        },
+        "ec2",
+        lambda ec2, ids: [
+            subnet
+            for subnet in ec2.describe_subnets()["Subnets"]
+            if subnet["SubnetId"] == ids["It"] and subnet["CidrBlock"] == "10.9.64.0/18"
+        ],
+        {"Vpc": VPC},
+    ),
+    Case(
+        "AWS::EC2::RouteTable",
+        {"VpcId": reference("Vpc")},
+        "ec2",
+        lambda ec2, ids: [
+            table for table in ec2.describe_route_tables()["RouteTables"] if table["RouteTableId"] == ids["It"]
+        ],
+        {"Vpc": VPC},
+    ),
+    Case(
+        "AWS::EC2::SubnetRouteTableAssociation",
+        {"SubnetId": reference("Subnet"), "RouteTableId": reference("Routes")},
+        "ec2",
+        lambda ec2, ids: [
+            association
+            for table in ec2.describe_route_tables()["RouteTables"]
+            for association in table["Associations"]
+            if association.get("SubnetId") == ids["Subnet"]
+        ],
+        {
+            "Vpc": VPC,
+            "Subnet": {
+                "Type": "AWS::EC2::Subnet",
+                "Properties": {"VpcId": reference("Vpc"), "CidrBlock": "10.9.1.0/24"},
+            },
+            "Routes": {"Type": "AWS::EC2::RouteTable", "Properties": {"VpcId": reference("Vpc")}},
+        },
+    ),
+    Case(
+        "AWS::EC2::SecurityGroup",
+        {"VpcId": reference("Vpc"), "GroupDescription": "Trial"},
+        "ec2",
+        lambda ec2, ids: security_group(ec2, ids["It"]),
+        {"Vpc": VPC},
+    ),
+    Case(
+        "AWS::EC2::SecurityGroupIngress",
+        {"GroupId": reference("Group"), "SourceSecurityGroupId": reference("Group"), "IpProtocol": "-1"},
+        "ec2",
+        lambda ec2, ids: [
+            pair
+            for group in security_group(ec2, ids["Group"])
+            for permission in group["IpPermissions"]
+            for pair in permission["UserIdGroupPairs"]
+            if pair["GroupId"] == ids["Group"]
+        ],
+        {"Vpc": VPC, "Group": GROUP},
+    ),
+    Case(
+        "AWS::EC2::VPCEndpoint",
+        {"VpcId": reference("Vpc"), "ServiceName": "com.amazonaws.us-east-1.s3", "PolicyDocument": POLICY},
+        "ec2",
+        lambda ec2, ids: [
+            endpoint
+            for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+            if endpoint["VpcEndpointId"] == ids["It"]
+        ],
+        {"Vpc": VPC},
+    ),
+    Case(
+        "AWS::EC2::FlowLog",
+        {
+            "ResourceId": reference("Vpc"),
+            "ResourceType": "VPC",
+            "TrafficType": "ALL",
+            "LogDestinationType": "cloud-watch-logs",
+            "LogGroupName": "trial",
+            "Tags": [{"Key": "workload", "Value": "trial"}],
+        },
+        "ec2",
+        lambda ec2, ids: [log for log in ec2.describe_flow_logs()["FlowLogs"] if log["FlowLogId"] == ids["It"]],
+        {"Vpc": VPC},
     ),
     Case(
         "AWS::Logs::LogGroup",

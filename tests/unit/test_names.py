@@ -5,7 +5,9 @@ import re
 import pytest
 
 from groundplan.environment import Accounts, Environment
+from groundplan.job_limits import Limits
 from groundplan.names import ZONES, Names
+from groundplan.network import Network
 from groundplan.regions import REGIONS
 
 
@@ -25,6 +27,8 @@ def longest() -> Names:
             owner="o",
             cost_centre="c",
             accounts=accounts,
+            limits=Limits(instance_types=("ml.m5.large",), max_runtime_seconds=3600),
+            network=Network(cidr="10.0.0.0/16", zones=2),
         )
     )
 

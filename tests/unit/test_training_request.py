@@ -19,6 +19,9 @@ DEFAULTS = LaunchDefaults(
     image="222222222222.dkr.ecr.us-east-1.amazonaws.com/groundplan-local/digit-reader",
     artefacts="s3://artefacts",
     kms_key_arn="arn:aws:kms:us-east-1:222222222222:key/1",
+    subnet_ids=("subnet-1", "subnet-2"),
+    security_group_ids=("sg-1",),
+    tags={"business-unit": "research"},
 )
 INPUTS = Inputs(
     code_uri="s3://artefacts/workloads/digit-reader/code/c0de",
