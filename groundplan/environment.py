@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from groundplan.image import Images
 from groundplan.refusal import Disallowed, Finding, bad
 from groundplan.text import AccountId, EmailAddress, EnvironmentName, Prefix, Qualifier, Region, TagValue
 from groundplan.toml_file import Values, read_toml
@@ -46,6 +47,7 @@ class Environment(Values):
     alarm_email: EmailAddress | None = None
     owner: TagValue
     cost_centre: TagValue
+    images: Images = Images()
     accounts: Accounts
 
     @field_validator("shared")

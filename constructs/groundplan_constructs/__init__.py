@@ -6,6 +6,7 @@ from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
 from groundplan_constructs.function_package import FunctionPackage
+from groundplan_constructs.image_build import ImageBuild, ImageBuildProps
 from groundplan_constructs.image_repository import ImageRepository
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
 from groundplan_constructs.permissions import Permissions
@@ -20,6 +21,8 @@ __all__ = [
     "EncryptedBucketProps",
     "EncryptionKey",
     "FunctionPackage",
+    "ImageBuild",
+    "ImageBuildProps",
     "ImageRepository",
     "LineageStore",
     "LineageStoreProps",
