@@ -20,7 +20,6 @@ from groundplan_constructs.image_build_role import ImageBuildRole, ImageBuildRol
 # https://github.com/aws/amazon-sagemaker-feedback/issues/180
 SCRIPT = """\
 set -euo pipefail
-umask 077
 aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY_URI%%/*}"
 packages="--domain $PACKAGE_DOMAIN --domain-owner $PACKAGE_ACCOUNT --output text"
 endpoint=$(aws codeartifact get-repository-endpoint $packages --repository "$PACKAGE_REPOSITORY" --format pypi \\
