@@ -110,5 +110,4 @@ class ImageBuild(Construct):
             self.project,
             "The source is an archive in the platform's own bucket; there is no repository to sign in to.",
             "PCI.DSS.321-CodeBuildProjectSourceRepoUrl",
-            "NIST.800.53.R5-CodeBuildProjectSourceRepoUrl",
         )
