@@ -39,6 +39,7 @@ setup: .venv/.ready ## make .venv from the hashed lock, with Node and the CDK co
 lock: ## resolve the dependencies anew (after a change of a pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --no-emit-package groundplan-runtime --group dev $(MEMBERS:%=%/pyproject.toml) -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock runtime/pyproject.toml -o runtime/requirements.lock
+	for needs in workloads/*/requirements.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraints requirements.lock $$needs -o $${needs%.in}.lock || exit 1; done
 
 demo: setup ## set up, deploy `local`, train a model and show what stands where
 	@$(GROUNDPLAN) demo
@@ -58,10 +59,11 @@ stop: setup ## end the embedded AWS
 test: setup ## run every test; what they need, they start
 	@$(BIN)/python -m pytest
 
-check: setup ## ruff, pyright strict, cfn-lint, cdk-nag (AwsSolutions, NIST 800-53 R5, PCI)
-	@echo "check 1/4  ruff"
+check: setup ## ruff, hadolint, pyright strict, cfn-lint, cdk-nag (AwsSolutions, NIST 800-53 R5, PCI)
+	@echo "check 1/4  ruff, hadolint"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/hadolint images/*/Dockerfile
 	@echo "check 2/4  pyright, strict"
 	@$(BIN)/node node_modules/pyright/index.js --level error
 	@echo "check 3/4  synthesis with AWS's schemas and cdk-nag: local, dev, prod"

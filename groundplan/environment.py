@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from groundplan.conventions import Conventions, Existing
+from groundplan.image import Images
 from groundplan.job_limits import Limits
 from groundplan.network import ExistingNetwork, Network
 from groundplan.refusal import Disallowed, Finding, bad
@@ -49,6 +50,7 @@ class Environment(Values):
     alarm_email: EmailAddress | None = None
     owner: TagValue
     cost_centre: TagValue
+    images: Images = Images()
     accounts: Accounts
     limits: Limits
     network: Network | None = None

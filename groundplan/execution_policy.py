@@ -10,7 +10,21 @@ from typing import Any
 from groundplan.job_limits import Limits, job_denials
 from groundplan.names import Names
 
-SERVICES = ("cloudwatch", "dynamodb", "ec2", "ecr", "events", "glue", "kms", "logs", "s3", "sagemaker", "sns", "sqs")
+SERVICES = (
+    "cloudwatch",
+    "codebuild",
+    "dynamodb",
+    "ec2",
+    "ecr",
+    "events",
+    "glue",
+    "kms",
+    "logs",
+    "s3",
+    "sagemaker",
+    "sns",
+    "sqs",
+)
 # Only on a role inside the boundary. Without PutRolePermissionsBoundary for another one there is no way out.
 BOUND_IAM_ACTIONS = ("AttachRolePolicy", "CreateRole", "DetachRolePolicy", "PutRolePermissionsBoundary")
 IAM_ACTIONS = (
@@ -43,10 +57,18 @@ PARAMETER_ACTIONS = (
     "PutParameter",
     "RemoveTagsFromResource",
 )
-PASSED_TO = ("lambda.amazonaws.com", "sagemaker.amazonaws.com", "vpc-flow-logs.amazonaws.com")
-# What the roles of functions and training jobs may at most do; what each of them may is in its own policy.
+PASSED_TO = (
+    "codebuild.amazonaws.com",
+    "lambda.amazonaws.com",
+    "sagemaker.amazonaws.com",
+    "vpc-flow-logs.amazonaws.com",
+)
+# What the roles of functions, jobs and image builds may at most do; what each of them may is in its own policy.
 BOUNDARY_ACTIONS = (
     "cloudwatch:PutMetricData",
+    "codeartifact:GetAuthorizationToken",
+    "codeartifact:GetRepositoryEndpoint",
+    "codeartifact:ReadFromRepository",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
@@ -61,8 +83,12 @@ BOUNDARY_ACTIONS = (
     "ec2:DescribeVpcs",
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
     "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
     "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -73,6 +99,8 @@ BOUNDARY_ACTIONS = (
     "logs:DescribeLogStreams",
     "logs:PutLogEvents",
     "s3:AbortMultipartUpload",
+    "s3:GetBucketAcl",
+    "s3:GetBucketLocation",
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:ListBucket",
@@ -87,6 +115,7 @@ BOUNDARY_ACTIONS = (
     "sagemaker:ListModelPackages",
     "sagemaker:ListTrainingJobs",
     "sqs:SendMessage",
+    "sts:GetServiceBearerToken",
 )
 
 

@@ -95,6 +95,14 @@ class Names:
         """ECR repository of a workload's image."""
         return f"{self.stem}/{workload}"
 
+    def image_build(self, workload: str) -> str:
+        """CodeBuild project that builds a workload's image."""
+        return f"{self.stem}-{workload}-image"
+
+    def image_context(self, workload: str) -> str:
+        """Key in the artefacts bucket of what a workload's image is built from; each build names a version of it."""
+        return f"workloads/{workload}/image/context.zip"
+
     def launch_parameter(self, workload: str) -> str:
         """SSM parameter that holds the launch defaults of a workload, as JSON."""
         return f"/{self.environment.prefix}/{self.environment.name}/workloads/{workload}/launch"

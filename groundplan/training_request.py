@@ -24,6 +24,11 @@ class LaunchDefaults:
     security_group_ids: Sequence[str]
     tags: Mapping[str, str]
 
+    @property
+    def image_digest(self) -> str | None:
+        """`sha256:…` of the image; None where no image runs."""
+        return self.image.partition("@")[2] or None
+
     @classmethod
     def from_json(cls, source: str, document: Mapping[str, Any]) -> "LaunchDefaults":
         """Raises BadInput when the parameter is not what the stack writes."""
@@ -45,10 +50,6 @@ class Inputs:
     data_manifest_root: str
     environment_digest: str
 
-    def image_digest(self, image: str) -> str | None:
-        """`sha256:…` of an image pinned by digest; None where no image runs."""
-        return image.partition("@")[2] or None
-
 
 def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) -> str:
     """sha256 of everything that decides a run's result; names, tags, places and times are left out."""
@@ -57,7 +58,7 @@ def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) ->
         {
             "workload": workload.name,
             "code": inputs.code_digest,
-            "image": inputs.image_digest(defaults.image),
+            "image": defaults.image_digest,
             "environment": inputs.environment_digest,
             "data": inputs.data_manifest_root,
             "entry_point": training.script,
@@ -96,8 +97,8 @@ def build_request(
         "GROUNDPLAN_DATA_MANIFEST_ROOT": inputs.data_manifest_root,
         "GROUNDPLAN_ENVIRONMENT_DIGEST": inputs.environment_digest,
     }
-    if image_digest := inputs.image_digest(defaults.image):
-        provenance["GROUNDPLAN_IMAGE_DIGEST"] = image_digest
+    if defaults.image_digest:
+        provenance["GROUNDPLAN_IMAGE_DIGEST"] = defaults.image_digest
     return {
         "TrainingJobName": f"{workload.name}-{run[:12]}-{job_suffix}",
         "RoleArn": defaults.role_arn,

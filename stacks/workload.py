@@ -10,14 +10,14 @@ from constructs import Construct
 
 from groundplan.names import Names
 from groundplan.workload import Workload
-from groundplan_constructs import ImageRepository, TrainingRole, TrainingRoleProps
+from groundplan_constructs import ImageBuild, ImageBuildProps, ImageRepository, TrainingRole, TrainingRoleProps
 from stacks.account_stack import AccountStack
 from stacks.ai_platform import Platform
 from stacks.network import JobNetwork
 
 
 class WorkloadStack(AccountStack):
-    """Image repository, model package group, training role, and the launch defaults that `groundplan train` reads."""
+    """Images and their build, model packages, training role, and launch defaults that `groundplan train` reads."""
 
     def __init__(
         self,
@@ -39,6 +39,21 @@ class WorkloadStack(AccountStack):
             encryption_key=platform.key,
             retain=environment.retain_data,
         ).repository
+        artefacts = s3.Bucket.from_bucket_name(self, "Artefacts", names.artefacts_bucket())
+        if source := environment.images.source:
+            ImageBuild(
+                self,
+                "ImageBuild",
+                props=ImageBuildProps(
+                    project_name=names.image_build(workload.name),
+                    artefacts_bucket=artefacts,
+                    context_key=names.image_context(workload.name),
+                    repository=repository,
+                    encryption_key=platform.key,
+                    log_retention_days=environment.log_retention_days,
+                    source=source,
+                ),
+            )
         models = sagemaker.CfnModelPackageGroup(
             self,
             "Models",
@@ -55,7 +70,7 @@ class WorkloadStack(AccountStack):
                 workload=workload.name,
                 data_account=environment.accounts.data,
                 data_bucket=s3.Bucket.from_bucket_name(self, "Data", names.lake_bucket("curated")),
-                artefacts_bucket=s3.Bucket.from_bucket_name(self, "Artefacts", names.artefacts_bucket()),
+                artefacts_bucket=artefacts,
                 encryption_key=platform.key,
                 repository=repository,
                 subnet_ids=network.subnet_ids,

@@ -8,6 +8,7 @@ from groundplan_constructs.encryption_key import EncryptionKey
 from groundplan_constructs.flow_log import FlowLog, FlowLogProps
 from groundplan_constructs.function_package import FunctionPackage
 from groundplan_constructs.iam_path import keep_iam_path
+from groundplan_constructs.image_build import ImageBuild, ImageBuildProps
 from groundplan_constructs.image_repository import ImageRepository
 from groundplan_constructs.isolated_network import IsolatedNetwork, IsolatedNetworkProps
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
@@ -25,6 +26,8 @@ __all__ = [
     "FlowLog",
     "FlowLogProps",
     "FunctionPackage",
+    "ImageBuild",
+    "ImageBuildProps",
     "ImageRepository",
     "IsolatedNetwork",
     "IsolatedNetworkProps",

@@ -20,6 +20,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "resolve_principal": "access_key_id, account_id, credential=",
     },
     "ministack.core.responses": {
+        "error_response_json": "code, message, status=, extra=, message_key=, content_type=",
         "get_account_id": "",
         "get_region": "",
         "request_scope": "account_id, region",
@@ -31,6 +32,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
     },
     "ministack.services.cloudformation.stacks": {"_runs_on_worker_thread": "resource_type"},
     "ministack.services.cloudwatch": {"_alarms": None},
+    "ministack.services.codebuild": {"_start_build": "data"},
     "ministack.services.eventbridge": {
         "_dispatch_to_lambda": "arn, payload",
         "_invoke_target": "target, event, rule, view=",

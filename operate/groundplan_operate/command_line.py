@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from groundplan.refusal import BadInput, Refused
 
-VERBS = ("demo", "deploy", "destroy", "diff", "ingest", "lineage", "stop", "train")
+VERBS = ("demo", "deploy", "destroy", "diff", "image", "ingest", "lineage", "stop", "train")
 
 
 class Verbs(click.Group):

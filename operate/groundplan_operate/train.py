@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rich.control import strip_control_codes
 
 from groundplan.canonical import digest, file_digest, tree_digest
 from groundplan.environment import read_environment
+from groundplan.image import LOCK
 from groundplan.refusal import Refused, bad
 from groundplan.training_request import Inputs, LaunchDefaults, build_request
 from groundplan.workload import Workload, read_workload
@@ -21,6 +23,7 @@ from groundplan_operate.accounts import Accounts
 from groundplan_operate.ingest import current_dataset
 from groundplan_operate.lineage import wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
+from groundplan_operate.registry import Registry
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 RUNNING = ("InProgress", "Stopping")
@@ -53,6 +56,8 @@ def train_workload(
 ) -> dict[str, Any]:
     """Launch and follow; what came of it, with the keys of `--json`."""
     defaults = launch_defaults(accounts, workload)
+    if defaults.image_digest:
+        Registry(accounts, workload).usable(defaults.image_digest)
     inputs = gather_inputs(accounts, workload, defaults)
     request = build_request(
         workload,
@@ -95,11 +100,11 @@ def launch_defaults(accounts: Accounts, workload: Workload) -> LaunchDefaults:
         defaults = LaunchDefaults.from_json(name, json.loads(value))
     except json.JSONDecodeError:
         raise bad(name, "", value, "allowed: JSON, which the workload's stack writes: deploy it again") from None
-    if "@sha256:" not in defaults.image and not accounts.environment.embedded_aws:
-        raise Refused(
-            f"{workload.name} has no image: push one to {defaults.image}, write its digest as training.image_digest "
-            f"into workloads/{workload.name}/workload.toml, and deploy"
-        )
+    if accounts.environment.embedded_aws:
+        # Whatever is pinned, no image runs on this machine, and the record must not say that one did.
+        return replace(defaults, image=defaults.image.partition("@")[0])
+    if not defaults.image_digest:
+        raise Refused(f"{workload.name} has no image; {Registry(accounts, workload).how}")
     return defaults
 
 
@@ -120,8 +125,13 @@ def gather_inputs(accounts: Accounts, workload: Workload, defaults: LaunchDefaul
         data_uri=f"s3://{manifest.bucket}/{manifest.prefix}",
         data_manifest_uri=f"s3://{manifest.bucket}/{manifest.prefix}/manifest.json",
         data_manifest_root=manifest.root,
-        environment_digest=file_digest(accounts.root / "requirements.lock"),
+        environment_digest=file_digest(_lock(accounts, folder)),
     )
+
+
+def _lock(accounts: Accounts, folder: Path) -> Path:
+    """The lock of the software that runs the script: the image's, or on this machine that of this Python."""
+    return (accounts.root if accounts.environment.embedded_aws else folder) / LOCK
 
 
 def code_commit(root: Path, folder: Path) -> str:

@@ -184,8 +184,10 @@ def test_images_cannot_be_replaced_and_are_scanned(assembly: Any) -> None:
 
 
 def test_a_training_role_reads_its_own_data_and_writes_its_own_prefix(assembly: Any) -> None:
-    [(_, _, policy)] = [
-        entry for entry in assembly.resources("AWS::IAM::ManagedPolicy") if entry[0] == "Workload-digit-reader"
+    [policy] = [
+        policy
+        for stack, logical_id, policy in assembly.resources("AWS::IAM::ManagedPolicy")
+        if stack == "Workload-digit-reader" and logical_id.startswith("Training")
     ]
     by_sid = {s["Sid"]: s for s in policy["Properties"]["PolicyDocument"]["Statement"]}
     data, artefacts = assembly.names.lake_bucket("curated"), assembly.names.artefacts_bucket()

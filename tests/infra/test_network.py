@@ -56,9 +56,12 @@ def test_all_traffic_is_logged_in_an_encrypted_group(assembly: Any) -> None:
 
 
 def test_training_runs_in_the_network_and_may_join_no_other(assembly: Any) -> None:
-    resources = assembly.templates["Workload-digit-reader"]["Resources"]
-    [policy] = [entry for entry in resources.values() if entry["Type"] == "AWS::IAM::ManagedPolicy"]
-    by_sid = {entry["Sid"]: entry for entry in policy["Properties"]["PolicyDocument"]["Statement"]}
+    by_sid = {
+        entry["Sid"]: entry
+        for stack, _, policy in assembly.resources("AWS::IAM::ManagedPolicy")
+        if stack == "Workload-digit-reader"
+        for entry in policy["Properties"]["PolicyDocument"]["Statement"]
+    }
     join, lend = by_sid["JoinNetwork"], by_sid["LendAndLeave"]
     named = [arn for arn in join["Resource"] if "subnet/" in str(arn)]
     assert len(named) == assembly.environment.network.zones

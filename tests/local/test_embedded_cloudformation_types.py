@@ -109,6 +109,18 @@ CASES = [
         lambda ecr, ids: ecr.describe_repositories(repositoryNames=[ids["It"]]),
     ),
     Case(
+        "AWS::CodeBuild::Project",
+        {
+            "Artifacts": {"Type": "NO_ARTIFACTS"},
+            "Environment": {"Type": "LINUX_CONTAINER", "Image": "none", "ComputeType": "BUILD_GENERAL1_SMALL"},
+            "ServiceRole": attribute("Role", "Arn"),
+            "Source": {"Type": "NO_SOURCE", "BuildSpec": "version: 0.2"},
+        },
+        "codebuild",
+        lambda codebuild, ids: codebuild.batch_get_projects(names=[ids["It"]])["projects"],
+        {"Role": ROLE},
+    ),
+    Case(
         "AWS::SageMaker::ModelPackageGroup",
         {"ModelPackageGroupName": "trial", "Tags": [{"Key": "a", "Value": "1"}]},
         "sagemaker",
