@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -60,7 +59,6 @@ class Network(AccountStack):
                 trusted_accounts=list(dict.fromkeys(environment.account_ids().values())),
             ),
         )
-        cdk.Tags.of(made).add("Name", f"{self.names.stem}-jobs")
         FlowLog(
             self,
             "FlowLog",

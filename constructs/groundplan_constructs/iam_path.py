@@ -17,7 +17,7 @@ class _Path:
     def construct_unique_id(self) -> str:
         return self._construct_unique_id
 
-    def inject(self, original_props: Mapping[str, object], **_: object) -> Mapping[str, object]:
+    def inject(self, original_props: Mapping[str, object], *, id: str, scope: Construct) -> Mapping[str, object]:  # noqa: A002, ARG002
         return {**original_props, "path": self._path}
 
 

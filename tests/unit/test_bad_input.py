@@ -64,6 +64,16 @@ def said(error: pytest.ExceptionInfo[BadInput]) -> str:
         ("name", 'name = "prod"', ["name", "prod", '"dev"']),
         ("owner", 'owner = "x"\nowner = "y"', ["Cannot overwrite", "each key may stand once"]),
         ("owner", "owner = ", ["Invalid value", "TOML"]),
+        ("region", 'region = "us-gov-west-1"', ["region", "us-gov-west-1", "GovCloud, China", "not supported"]),
+        ("cidr", 'cidr = "10.20.0.1/16"', ["network.cidr", "10.20.0.1/16", "no bit set"]),
+        ("cidr", 'cidr = "8.8.0.0/16"', ["network.cidr", "8.8.0.0/16", "private"]),
+        ("cidr", 'cidr = "10.20.0.0/24"', ["network.cidr", "/16 to /22"]),
+        ("zones", "zones = 1", ["network.zones", "1", "2"]),
+        ("interface_endpoints", 'interface_endpoints = ["sqs"]', ["network.interface_endpoints", "sqs", "ecr.api"]),
+        ("interface_endpoints", 'interface_endpoints = ["s3"]', ["network.interface_endpoints", "by themselves"]),
+        ("instance_types", 'instance_types = ["m5.large"]', ["limits.instance_types", "m5.large", "ml.m5.large"]),
+        ("max_runtime_seconds", "max_runtime_seconds = 0", ["limits.max_runtime_seconds", "0", "60"]),
+        ("[network]", "[networks]", ["networks", "did you mean network?"]),
     ],
 )
 def test_a_wrong_environment_is_refused_in_a_line(repository: Path, old: str, new: str, telling: list[str]) -> None:
@@ -74,6 +84,71 @@ def test_a_wrong_environment_is_refused_in_a_line(repository: Path, old: str, ne
     assert text.startswith(ENVIRONMENT)
     for words in telling:
         assert words in text
+
+
+KEY = "arn:aws:kms:{region}:{account}:key/11111111-2222-3333-4444-555555555555"
+VPC = 'vpc_id = "vpc-0123456789abcdef0"'
+SUBNETS = 'subnet_ids = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]'
+GROUPS = 'security_group_ids = ["sg-0123456789abcdef0"]'
+
+
+@pytest.mark.parametrize(
+    ("added", "telling"),
+    [
+        (f"[existing_network]\n{VPC}\n{SUBNETS}\n{GROUPS}", ["network", "both", "one of [network]"]),
+        (f"[existing_network]\n{VPC}\n{GROUPS}", ["existing_network.subnet_ids", "a value is required"]),
+        (
+            f'[existing_network]\n{VPC}\n{GROUPS}\nsubnet_ids = ["subnet-0123456789abcdef0"]',
+            ["existing_network.subnet_ids", "at least 2"],
+        ),
+        (f"[existing_network]\n{SUBNETS}\n{GROUPS}\nvpc_id = 'main'", ["existing_network.vpc_id", "main", "vpc-"]),
+        (
+            f'[existing]\nai_key_arn = "{KEY.format(region="us-east-1", account="888899990000")}"',
+            ["existing.ai_key_arn", "888899990000", "a key of account 777788889999 in us-east-1"],
+        ),
+        (
+            f'[existing]\ndata_key_arn = "{KEY.format(region="eu-west-1", account="888899990000")}"',
+            ["existing.data_key_arn", "eu-west-1", "a key of account 888899990000 in us-east-1"],
+        ),
+        ('[existing]\nai_key_arn = "alias/company"', ["existing.ai_key_arn", "alias/company", "not of an alias"]),
+        ('[existing]\ndata_log_bucket = "Logs!"', ["existing.data_log_bucket", "Logs!", "the name of an S3 bucket"]),
+        ('[conventions]\niam_path = "ai"', ["conventions.iam_path", "ai", "/ai/platform/"]),
+        (f'[conventions]\niam_path = "/{"x" * 80}/"', ["conventions.iam_path", "at most 64"]),
+        ('[conventions]\npermissions_boundary = "/b"', ["conventions.permissions_boundary", "/b", "no slash first"]),
+        ('[conventions]\nforbidden_tags = ["owner"]', ["conventions.forbidden_tags", "owner", "forbidden"]),
+        (
+            '[conventions]\nforbidden_tags = ["Name"]\ntags = { Name = "x" }',
+            ["conventions.tags.Name", "forbidden by conventions.forbidden_tags"],
+        ),
+        (
+            '[conventions]\nmandatory_tags = ["data-owner"]',
+            ["conventions.mandatory_tags", "data-owner", "no resource carries it"],
+        ),
+        ('[conventions]\ntags = { workload = "x" }', ["conventions.tags", "workload", "sets this tag itself"]),
+        ('[conventions]\ntags = { "aws:x" = "x" }', ["conventions.tags", "aws:x", "not aws:"]),
+    ],
+)
+def test_a_company_that_cannot_be_joined_is_refused_in_a_line(
+    repository: Path, added: str, telling: list[str]
+) -> None:
+    path = repository / ENVIRONMENT
+    path.write_text(f"{path.read_text()}\n{added}\n")
+    with pytest.raises(BadInput) as error:
+        read_environment(repository, "dev")
+    text = said(error)
+    assert text.startswith(ENVIRONMENT)
+    for words in telling:
+        assert words in text
+
+
+def test_an_environment_without_a_network_is_refused(repository: Path) -> None:
+    path = repository / ENVIRONMENT
+    text = path.read_text()
+    start, end = text.index("[network]"), text.index("interface_endpoints")
+    end = text.index("\n", end)
+    path.write_text(text[:start] + text[end:])
+    with pytest.raises(BadInput, match=r"network: 'neither' is not allowed; allowed: one of \[network\]"):
+        read_environment(repository, "dev")
 
 
 @pytest.mark.parametrize(
