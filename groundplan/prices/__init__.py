@@ -1,6 +1,7 @@
 """What things cost: dated, sourced unit prices, one file a region, and sums that never count an unknown as zero."""
 
-from groundplan.prices.money import Money
+from groundplan.prices.age import check_age, today
+from groundplan.prices.money import Money, dollars, rate
 from groundplan.prices.price import HOURS_PER_MONTH, InstanceType, ModelPrices, Price, Unknown
 from groundplan.prices.price_book import PriceBook, RegionFactor, price_file, read_prices
 
@@ -13,6 +14,10 @@ __all__ = [
     "PriceBook",
     "RegionFactor",
     "Unknown",
+    "check_age",
+    "dollars",
     "price_file",
+    "rate",
     "read_prices",
+    "today",
 ]

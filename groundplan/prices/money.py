@@ -83,6 +83,16 @@ def dollars(amount: Decimal) -> str:
     return f"-${-cents:,}" if cents < 0 else f"${cents:,}"
 
 
+def rate(price: Price) -> str:
+    """A unit price as a price list has it: `$0.023 per GB-month`, `$0.20 per million requests`."""
+    amount, unit = price.amount, price.unit
+    if amount < Decimal("0.0001"):
+        amount, unit = amount * 1_000_000, f"million {unit}s"
+    text = format(amount.normalize(), "f")
+    whole, _, cents = text.partition(".")
+    return f"${whole}.{cents:0<2} per {unit}"
+
+
 def _together(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     if not one or not other or one == other:
         return one or other
