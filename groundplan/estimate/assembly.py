@@ -5,6 +5,7 @@ The shape of the manifest: https://github.com/cdklabs/cloud-assembly-schema.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from groundplan.estimate.template import Json, Stack, mapping, sequence
@@ -18,7 +19,8 @@ DEEPEST_VALUE = 100  # values in values
 def read_stacks(folder: Path, *, region: str = DEFAULT_REGION) -> tuple[list[Stack], list[Finding]]:
     """Every stack below `folder`, in the manifest's order, and a finding for each template that cannot be read.
 
-    `region` is where stacks are that name none. Raises BadInput when the folder holds no assembly.
+    `region` is where stacks are that name none. A stack whose template cannot be read is there, without resources.
+    Raises BadInput when the folder holds no assembly.
     """
     findings: list[Finding] = []
     stacks = list(_stacks(folder, region, findings, depth=0))
@@ -26,51 +28,38 @@ def read_stacks(folder: Path, *, region: str = DEFAULT_REGION) -> tuple[list[Sta
 
 
 def _stacks(folder: Path, region: str, findings: list[Finding], depth: int) -> Iterator[Stack]:
-    artifacts = _manifest(folder)
-    for name, artifact in artifacts.items():
-        properties = mapping(mapping(artifact).get("properties"))
-        kind = mapping(artifact).get("type")
-        if kind == "cdk:cloud-assembly" and depth < DEEPEST_NESTING:
+    for name, found in _manifest(folder).items():
+        artifact = mapping(found)
+        properties = mapping(artifact.get("properties"))
+        if artifact.get("type") == "cdk:cloud-assembly" and depth < DEEPEST_NESTING:
             yield from _stacks(folder / str(properties.get("directoryName")), region, findings, depth + 1)
-        if kind != "aws:cloudformation:stack":
-            continue
-        template = _template(folder / str(properties.get("templateFile")), findings)
-        if template is None:
-            continue
-        account, where = _target(str(mapping(artifact).get("environment", "")), region)
-        stack = Stack(
-            name=str(mapping(artifact).get("displayName", name)),
-            account=account,
-            region=where,
-            template=template,
-            parameters=mapping(properties.get("parameters")),
-            tags=mapping(properties.get("tags")),
-        )
-        yield stack
-        yield from _nested(folder, stack, findings, depth)
-
-
-def _nested(folder: Path, stack: Stack, findings: list[Finding], depth: int) -> Iterator[Stack]:
-    """The nested stacks of a stack, each with the parameters it is given."""
-    for name, resource in stack.resources.items():
-        if resource.get("Type") != "AWS::CloudFormation::Stack":
-            continue
-        asset = mapping(resource.get("Metadata")).get("aws:asset:path")
-        if not isinstance(asset, str) or depth >= DEEPEST_NESTING:
-            findings.append(
-                Finding(f"{stack.name}/{name}", "", "a nested stack without a template in the assembly", _NESTED)
+        if artifact.get("type") == "aws:cloudformation:stack":
+            account, where = _target(str(artifact.get("environment", "")), region)
+            file = folder / str(properties.get("templateFile"))
+            stack = Stack(
+                name=str(artifact.get("displayName", name)),
+                account=account,
+                region=where,
+                template=_template(file, findings),
+                file=file,
+                parameters=mapping(properties.get("parameters")),
+                tags=mapping(properties.get("tags")),
+                assets=_assets(file),
             )
-            continue
-        template = _template(folder / asset, findings)
-        if template is None:
-            continue
-        given = mapping(stack.resolve(mapping(resource.get("Properties")).get("Parameters", {})))
-        inner = Stack(f"{stack.name}/{name}", stack.account, stack.region, template, given, stack.tags)
-        yield inner
-        yield from _nested(folder, inner, findings, depth + 1)
+            yield stack
+            yield from _nested(stack, findings, depth)
 
 
-_NESTED = "it is left out of the estimate; CDK's NestedStack writes its template into the assembly"
+def _nested(outer: Stack, findings: list[Finding], depth: int) -> Iterator[Stack]:
+    """The nested stacks of a stack, each with the parameters it is given."""
+    for name, resource in outer.resources.items():
+        file = outer.nested_template(resource)
+        if file and depth < DEEPEST_NESTING:
+            given = mapping(outer.resolve(mapping(mapping(resource.get("Properties")).get("Parameters"))))
+            template = _template(file, findings)
+            inner = replace(outer, name=f"{outer.name}/{name}", template=template, file=file, parameters=given)
+            yield inner
+            yield from _nested(inner, findings, depth + 1)
 
 
 def _manifest(folder: Path) -> Json:
@@ -90,23 +79,37 @@ def _manifest(folder: Path) -> Json:
     return mapping(artifacts)
 
 
-def _template(path: Path, findings: list[Finding]) -> Json | None:
-    left_out = "it is left out of the estimate; synthesise again"
+def _template(path: Path, findings: list[Finding]) -> Json:
+    given: object
     try:
         document: object = json.loads(path.read_bytes())
+        resources = mapping(document).get("Resources")
+        if _deeper_than(document, DEEPEST_VALUE):
+            given, allowed = "deeply nested values", f"allowed: at most {DEEPEST_VALUE} levels"
+        elif resources != mapping(resources):
+            given, allowed = resources, "its Resources must be an object"
+        else:
+            return mapping(document)
     except OSError as error:
-        findings.append(Finding(path.name, "", error.strerror or "an unreadable file", left_out))
-        return None
+        given, allowed = error.strerror or "an unreadable file", "it must be there"
     except (ValueError, RecursionError) as error:
-        findings.append(Finding(path.name, "", str(error), f"it must be JSON; {left_out}"))
-        return None
-    template = mapping(document)
-    if not isinstance(template.get("Resources"), dict):
-        findings.append(
-            Finding(path.name, "Resources", template.get("Resources"), f"it must be an object; {left_out}")
+        given, allowed = str(error), "it must be JSON"
+    findings.append(
+        Finding(path.name, "", given, f"{allowed}; what it holds is not in the estimate: synthesise again")
+    )
+    return {}
+
+
+def _assets(template: Path) -> dict[str, str]:
+    """Digest to file of the assets of a stack, which are told in a manifest beside its template."""
+    try:
+        document: object = json.loads(
+            template.with_name(template.name.replace(".template.", ".assets.")).read_bytes()
         )
-        return None
-    return template
+    except (OSError, ValueError, RecursionError):
+        return {}
+    files = mapping(mapping(document).get("files"))
+    return {digest: str(mapping(mapping(one).get("source")).get("path")) for digest, one in files.items()}
 
 
 def _target(environment: str, region: str) -> tuple[str, str]:
@@ -115,7 +118,7 @@ def _target(environment: str, region: str) -> tuple[str, str]:
     return account or "unknown-account", where if where and where != "unknown-region" else region
 
 
-def _depth_exceeds(value: object, levels: int) -> bool:
+def _deeper_than(value: object, levels: int) -> bool:
     """Whether a JSON value is nested deeper; level by level, so that no depth is too much for the test itself."""
     level: list[object] = [value]
     while level and levels >= 0:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from groundplan.estimate.charge import Charge
@@ -42,6 +43,7 @@ class Line:
     cost: Money
     items: Sequence[Item] = ()
     reason: str = ""
+    template: Path = Path()
 
     @property
     def unmeasured(self) -> bool:
@@ -116,7 +118,26 @@ def estimate(stacks: Sequence[Stack], books: Callable[[str], PriceBook], usage: 
         fallback = alone.pop() if len(alone) == 1 else ""
         book = book_of(stack.region)
         lines += [_line(resource, book, fallback) for resource in resources if _is_made(resource)]
+        if not stack.template:
+            lines.append(_unread(stack))
     return Estimate(lines)
+
+
+def _unread(stack: Stack) -> Line:
+    """A stack whose template could not be read costs nobody knows what."""
+    return Line(
+        stack=stack.name,
+        account=stack.account,
+        region=stack.region,
+        logical_id="",
+        path=stack.name,
+        type="AWS::CloudFormation::Stack",
+        workload=str(stack.tags.get("workload", "")),
+        kind="unknown",
+        cost=Money.unknown(stack.name),
+        reason=f"{stack.file.name} cannot be read",
+        template=stack.file,
+    )
 
 
 def _is_made(resource: Resource) -> bool:
@@ -149,6 +170,7 @@ def _line(resource: Resource, book: PriceBook, fallback: str) -> Line:
         kind="free" if free else _kind(priced),
         cost=priced.cost,
         items=tuple(priced.items),
+        template=stack.file,
         reason=free or priced.reason or ("" if priced.items else "nothing of it is charged as it is set"),
     )
 

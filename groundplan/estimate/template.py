@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, cast
 
 Json = Mapping[str, Any]
@@ -27,20 +28,31 @@ def sequence(value: object) -> list[Any]:
 
 @dataclass(frozen=True)
 class Stack:
-    """A template and where it is deployed."""
+    """A template and where it is deployed; `assets` maps digests to files of the assembly."""
 
     name: str
     account: str
     region: str
     template: Json
+    file: Path
     parameters: Json = field(default_factory=dict[str, Any])
     tags: Json = field(default_factory=dict[str, Any])
+    assets: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @cached_property
     def resources(self) -> dict[str, Json]:
         """Logical id to resource; what is no resource at all is left out."""
         found = mapping(self.template.get("Resources"))
         return {name: one for name, one in found.items() if isinstance(one, dict)}
+
+    def nested_template(self, resource: Json) -> Path | None:
+        """The file of a nested stack's template, where CDK wrote it into the assembly; otherwise None."""
+        if resource.get("Type") != "AWS::CloudFormation::Stack":
+            return None
+        asset = mapping(resource.get("Metadata")).get("aws:asset:path")
+        url = str(mapping(resource.get("Properties")).get("TemplateURL"))
+        found = asset or next((path for digest, path in self.assets.items() if digest in url), None)
+        return self.file.parent / found if isinstance(found, str) else None
 
     def resolve(self, value: Any) -> Any:
         """The value with the intrinsics that have an answer now; UNRESOLVED for one that has none."""
@@ -51,7 +63,7 @@ class Stack:
                 if name == "Ref" or name.startswith("Fn::"):
                     return self._intrinsic(name, one[name])
             return {key: self.resolve(inner) for key, inner in one.items()}
-        if isinstance(value, list):
+        if value and value == sequence(value):
             # What an intrinsic takes out of a list (AWS::NoValue) leaves no gap.
             return [found for inner in sequence(value) if (found := self.resolve(inner)) is not None]
         return value
@@ -92,7 +104,7 @@ class Stack:
                 answer = self._truth(inner)
                 return UNRESOLVED if answer is None else not answer
             case "Fn::And" | "Fn::Or", list():
-                answers = [self._truth(inner) for inner in sequence(given)]
+                answers = [self._truth(inner) for inner in sequence(cast(object, given))]
                 decisive = name == "Fn::Or"
                 if decisive in answers:
                     return decisive

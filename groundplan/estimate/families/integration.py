@@ -7,7 +7,7 @@ https://aws.amazon.com/eventbridge/pricing/, https://aws.amazon.com/step-functio
 from collections.abc import Iterator
 
 from groundplan.estimate.charge import Charge, hourly, used
-from groundplan.estimate.resource import Resource
+from groundplan.estimate.resource import NotLiteral, Resource
 
 
 def queue(resource: Resource) -> Iterator[Charge]:
@@ -39,6 +39,13 @@ def state_machine(resource: Resource) -> Iterator[Charge]:
         yield used("stepfunctions/standard/transition", "transitions", resource.usage("transitions"))
 
 
+def nested(resource: Resource) -> Iterator[Charge]:
+    """What it holds, which is estimated by itself where its template is at hand."""
+    if resource.stack.nested_template(resource.raw) is None:
+        raise NotLiteral("TemplateURL")
+    yield from ()
+
+
 def stream(resource: Resource) -> Iterator[Charge]:
     """Shards by the hour, and what is put in."""
     if resource.value("StreamModeDetails.StreamMode") == "ON_DEMAND":
@@ -54,6 +61,7 @@ def delivery(resource: Resource) -> Iterator[Charge]:
 
 
 CHARGED = {
+    "AWS::CloudFormation::Stack": nested,
     "AWS::Events::EventBus": bus,
     "AWS::Kinesis::Stream": stream,
     "AWS::KinesisFirehose::DeliveryStream": delivery,
@@ -68,7 +76,6 @@ _CLOUDFORMATION = "resource types of AWS have no charge: https://aws.amazon.com/
 FREE = {
     "AWS::CDK::Metadata": "says what made the template, and makes nothing",
     "AWS::CloudFormation::CustomResource": "the function behind it is charged: " + _CLOUDFORMATION,
-    "AWS::CloudFormation::Stack": "what it holds is charged: " + _CLOUDFORMATION,
     "AWS::CloudFormation::WaitCondition": _CLOUDFORMATION,
     "AWS::CloudFormation::WaitConditionHandle": _CLOUDFORMATION,
     "AWS::Events::EventBusPolicy": _EVENTS,
