@@ -28,7 +28,7 @@ class CostCeilingsProps:
 
     def __post_init__(self) -> None:
         for ceiling in (self.monthly_ceiling_usd, *self.workload_ceilings_usd.values()):
-            if ceiling is not None and not ceiling > 0:
+            if ceiling is not None and not (Decimal(ceiling).is_finite() and ceiling > 0):
                 raise ValueError(f"a ceiling must be above zero, got '{ceiling}'")
 
 

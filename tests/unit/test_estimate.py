@@ -315,7 +315,7 @@ def test_an_intrinsic_that_has_an_answer_now_is_a_number(tmp_path: Path, count: 
     assert str(line(estimated(tmp_path, resources, usage, **sections)).cost) == "$335.80"
 
 
-def test_a_resource_that_its_condition_forbids_costs_nothing_and_one_that_nobody_can_tell_costs(
+def test_a_resource_that_its_condition_forbids_costs_nothing_and_one_in_doubt_costs(
     tmp_path: Path,
 ) -> None:
     conditions = {
