@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from groundplan.estimate.template import Json, Stack, mapping, sequence
+from groundplan.estimate.template import Stack
+from groundplan.json_value import Json, mapping, sequence
 from groundplan.refusal import Finding, bad
 
 DEFAULT_REGION = "us-east-1"

@@ -6,8 +6,9 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import Any
 
-from groundplan.estimate.template import UNRESOLVED, Json, Stack, mapping, sequence
+from groundplan.estimate.template import UNRESOLVED, Stack
 from groundplan.estimate.usage import Usage
+from groundplan.json_value import Json, mapping, sequence
 
 
 class NotLiteral(Exception):  # noqa: N818 - it names what was found

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-Json = Mapping[str, Any]
+from groundplan.json_value import Json, mapping, sequence
 
 
 class Unresolved:
@@ -14,16 +14,6 @@ class Unresolved:
 
 
 UNRESOLVED = Unresolved()
-
-
-def mapping(value: object) -> Json:
-    """The value when it is a JSON object, otherwise an empty one."""
-    return cast(Json, value) if isinstance(value, dict) else {}
-
-
-def sequence(value: object) -> list[Any]:
-    """The value when it is a JSON array, otherwise an empty one."""
-    return cast(list[Any], value) if isinstance(value, list) else []
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,10 @@ class PriceBook:
         """The ids of the models that have a price here, sorted."""
         return sorted({*self._document["models"], *(self._like[0].models() if self._like else ())})
 
+    def unknown(self) -> dict[str, str]:
+        """Keys that the file knows to lack, and why."""
+        return {str(key): str(reason) for key, reason in sorted(self._document["unknown"].items())}
+
     def disagreements(self) -> list[tuple[str, Price, Mapping[str, str]]]:
         """Keys whose sources disagree by more than 1 %: the price that counts, and what others say."""
         rows: Mapping[str, Any] = self._document["prices"]

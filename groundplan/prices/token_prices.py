@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from groundplan.json_value import mapping
+
 PROVIDERS = ("bedrock", "bedrock_converse")
 _GEOGRAPHIES = {
     "us": ("us-",),
@@ -53,7 +55,8 @@ def models_of(entries: Mapping[str, Any], region: str, *, effective: str, source
     """The `models` section of a region's price file, from litellm's entries."""
     found: dict[str, dict[str, Any]] = {}
     specific: set[str] = set()
-    for name, entry in sorted(entries.items()):
+    for name, given in sorted(entries.items()):
+        entry = mapping(given)
         if entry.get("litellm_provider") not in PROVIDERS:
             continue
         for model, own in _ids(name, region):
@@ -73,7 +76,7 @@ def models_of(entries: Mapping[str, Any], region: str, *, effective: str, source
 def _prices(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for field, value in sorted(entry.items()):
         tier = tier_of(field)
-        if tier and isinstance(value, int | float | Decimal) and value > 0:
+        if tier and isinstance(value, int | float) and 0 < value < float("inf"):
             yield tier, format(Decimal(str(value)).normalize(), "f")
 
 
