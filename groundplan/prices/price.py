@@ -16,7 +16,7 @@ class Price:
     """US dollars for one unit (an hour, a token, a request, a GB-month), list price, first tier.
 
     `confidence` is `list` (AWS's own price list), `crosschecked` (two sources agree within 1 %), `single-source`,
-    `stale` (too old to trust) or `extrapolated` (another region's price times a factor).
+    `stale` (older than 180 days when it was read) or `extrapolated` (from another region's price or another size's).
     """
 
     amount: Decimal

@@ -86,12 +86,19 @@ def test_a_model_is_found_by_key_also_when_its_id_holds_slashes() -> None:
     assert known(book.find("bedrock/1-month-commitment/cohere.command-text-v14/second")).amount == Decimal("0.011")
 
 
-@pytest.mark.parametrize("region", ["us-east-1", "us-west-2"])
-def test_what_is_known_from_memory_only_is_unknown(region: str) -> None:
-    found = read_prices(None, region).find("athena/scanned")
+def test_what_was_read_for_another_region_only_is_unknown() -> None:
+    found = read_prices(None, "us-east-1").find("sagemaker/hosting/ml.g7e.2xlarge")
     assert isinstance(found, Unknown)
-    assert found.key == "athena/scanned"
-    assert found.reason
+    assert found.key == "sagemaker/hosting/ml.g7e.2xlarge"
+    assert "us-west-2 only" in found.reason
+    assert known(read_prices(None, "us-west-2").find("sagemaker/hosting/ml.g7e.2xlarge")).amount == Decimal("4.2039")
+
+
+def test_a_price_that_is_old_or_taken_from_elsewhere_is_not_certain() -> None:
+    book = read_prices(None, "us-east-1")
+    assert known(book.find("athena/scanned")).confidence == "stale"
+    assert known(book.find("sagemaker/serverless/1gb")).confidence == "extrapolated"
+    assert known(book.find("sagemaker/serverless/3gb")).certain
 
 
 def test_a_region_without_a_file_knows_nothing_and_says_why() -> None:
@@ -112,7 +119,7 @@ def test_a_factor_extrapolates_what_the_region_lacks_and_is_not_certain() -> Non
     model = book.model("us.amazon.nova-lite-v1:0")
     assert model
     assert not known(model.price("output")).certain
-    assert isinstance(book.find("athena/scanned"), Unknown)
+    assert isinstance(book.find("sagemaker/hosting/ml.g7e.2xlarge"), Unknown)
 
 
 def test_instances_tell_their_size_and_accelerator() -> None:
@@ -142,7 +149,7 @@ def test_every_price_of_every_file_can_be_read_and_names_its_source(file: Path) 
         price = known(book.find(key))
         assert price.amount > 0, key
         assert set(price.source.split("; ")) <= set(document["sources"]), key
-        assert price.confidence in (*CERTAIN, "stale"), key
+        assert price.confidence in (*CERTAIN, "stale", "extrapolated"), key
         assert isinstance(document["retrieved"], str)
     for model in book.models():
         assert book.model(model)

@@ -304,7 +304,7 @@ def test_checking_shows_age_gaps_and_disagreements(prices: Path, capsys: pytest.
     run("prices", "check", "--json")
     [found] = json.loads(capsys.readouterr().out)["price_files"]
     assert (found["region"], found["state"], found["age_days"]) == ("us-east-1", "fresh", 11)
-    assert "athena/scanned" in {gap["key"] for gap in found["gaps"]}
+    assert "sagemaker/instance/ml.g7e.2xlarge" in {gap["key"] for gap in found["gaps"]}
     assert "sagemaker/instance/ml.p5.48xlarge" in {one["key"] for one in found["disagreements"]}
     run("prices", "check")
     assert "us-east-1: fresh, 11 days old" in capsys.readouterr().out
