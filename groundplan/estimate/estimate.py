@@ -79,6 +79,17 @@ class Estimate:
         """The lines that cost most, dearest first; those that cost nothing are not among them."""
         return sorted((line for line in self.lines if line.cost.most), key=lambda line: -line.cost.most)[:count]
 
+    def unused(self, usage: Usage) -> list[str]:
+        """`<type or path>: <name>` of every assumption that no resource has a use for, as after a slip of the pen."""
+        names: dict[str, set[str]] = {}
+        for line in self.lines:
+            own = {name.strip() for item in line.items for name in item.charge.usage.split(",")}
+            names.setdefault(line.type, set()).update(own)
+            names.setdefault(line.path, set()).update(own)
+        return [
+            f"{key}: {name}" for key, used in usage.assumed.items() for name in used if name not in names.get(key, ())
+        ]
+
     def prices_missing(self) -> dict[str, str]:
         """Key to reason of every price and property that is unknown, sorted; by usage or not."""
         found: dict[str, str] = {}

@@ -70,6 +70,8 @@ def cost(
         found = _estimate(assembly, basis, region, findings)
     else:
         found = _synthesised(environment_name or "local", basis, findings)
+    for assumption in found.unused(basis.usage):
+        click.echo(f"groundplan: usage of {assumption} is assumed, and no resource has a use for it", err=True)
     if before:
         _print_difference(style, _estimate(before, basis, region, findings), found)
     else:

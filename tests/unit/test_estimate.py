@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from groundplan.estimate import Estimate, Line, Usage, estimate, read_stacks
 from groundplan.estimate.difference import difference, difference_as_json, difference_markdown, headline
 from groundplan.estimate.families import CHARGED, FREE, is_classed
 from groundplan.estimate.report import as_json, markdown_lines, text_lines
+from groundplan.estimate.template import Stack
 from groundplan.prices import PriceBook, RegionFactor, dollars, read_prices
 from groundplan.refusal import BadInput
 
@@ -184,10 +187,11 @@ def test_the_sum_is_the_one_worked_by_hand(
     assert dollars(cost.most) == f"${Decimal(dollars_a_month):,}"
 
 
-def without(key: str) -> PriceBook:
-    """The price book of us-east-1 without one price."""
+def without(*keys: str) -> PriceBook:
+    """The price book of us-east-1 without some prices."""
     document = json.loads((ROOT / "groundplan/prices/us-east-1.json").read_text())
-    del document["prices"][key]
+    for key in keys:
+        del document["prices"][key]
     return PriceBook("us-east-1", document, "groundplan/prices/us-east-1.json")
 
 
@@ -359,6 +363,33 @@ def test_a_type_is_charged_or_free_and_never_both() -> None:
 def test_every_rule_bears_a_resource_without_properties(tmp_path: Path, kind: str) -> None:
     found = line(estimated(tmp_path, one(kind)))
     assert found.kind in ("fixed", "usage", "unknown", "free")
+
+
+@pytest.mark.parametrize("kind", sorted(CHARGED))
+def test_what_is_shown_as_not_declared_can_be_declared_by_that_name(tmp_path: Path, kind: str) -> None:
+    items = line(estimated(tmp_path / "before", one(kind))).items
+    names = {name.strip() for item in items for name in item.charge.usage.split(",")} - {""}
+    after = estimated(tmp_path / "after", one(kind), {kind: dict.fromkeys(names, 1)})
+    assert not after.unmeasured
+    assert not after.unused(Usage(assumed={kind: dict.fromkeys(names, Decimal(1))}))
+
+
+def test_an_assumption_that_nothing_has_a_use_for_is_named(tmp_path: Path) -> None:
+    usage = Usage(assumed={"AWS::SQS::Queue": {"mesages": Decimal(1)}, "AWS::SNS::Topic": {"messages": Decimal(1)}})
+    found = estimated(tmp_path, one("AWS::SQS::Queue"))
+    assert found.unused(usage) == ["AWS::SQS::Queue: mesages", "AWS::SNS::Topic: messages"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(gone=st.sets(st.sampled_from(["kms/key", "nat_gateway/hour", "secretsmanager/secret", "wafv2/web_acl"])))
+def test_a_sum_never_shrinks_unseen_when_prices_are_missing(gone: set[str]) -> None:
+    kinds = ["AWS::KMS::Key", "AWS::EC2::NatGateway", "AWS::SecretsManager::Secret", "AWS::WAFv2::WebACL"]
+    resources = {f"R{index}": {"Type": kind} for index, kind in enumerate(kinds)}
+    stack = Stack("S", "111111111111", "us-east-1", {"Resources": resources}, Path("S.template.json"))
+    whole = estimate([stack], lambda region: read_prices(ROOT, region)).total
+    rest = estimate([stack], lambda _: without(*gone)).total
+    assert set(rest.unknowns) == gone
+    assert (rest.most < whole.most) == bool(gone) == ("at least" in str(rest))
 
 
 WRONG = {

@@ -6,7 +6,7 @@ https://aws.amazon.com/eventbridge/pricing/, https://aws.amazon.com/step-functio
 
 from collections.abc import Iterator
 
-from groundplan.estimate.charge import Charge, hourly, used
+from groundplan.estimate.charge import Charge, hourly, monthly, used
 from groundplan.estimate.resource import NotLiteral, Resource
 
 
@@ -60,11 +60,30 @@ def delivery(resource: Resource) -> Iterator[Charge]:
     yield used("firehose/ingested", "data_gb", resource.usage("data_gb"))
 
 
+def archive(resource: Resource) -> Iterator[Charge]:
+    """What is archived, and kept."""
+    yield used("eventbridge/archived", "data_gb", resource.usage("data_gb"))
+    yield used("eventbridge/archive_storage", "storage_gb", resource.usage("storage_gb"))
+
+
+def pipe(resource: Resource) -> Iterator[Charge]:
+    """Requests."""
+    yield used("eventbridge/pipe_request", "messages", resource.usage("messages"))
+
+
+def delivery_pipeline(_: Resource) -> Iterator[Charge]:
+    """A pipeline that is active."""
+    yield monthly("codepipeline/active_pipeline")
+
+
 CHARGED = {
     "AWS::CloudFormation::Stack": nested,
+    "AWS::CodePipeline::Pipeline": delivery_pipeline,
+    "AWS::Events::Archive": archive,
     "AWS::Events::EventBus": bus,
     "AWS::Kinesis::Stream": stream,
     "AWS::KinesisFirehose::DeliveryStream": delivery,
+    "AWS::Pipes::Pipe": pipe,
     "AWS::SNS::Topic": topic,
     "AWS::SQS::Queue": queue,
     "AWS::Scheduler::Schedule": schedule,
@@ -78,6 +97,12 @@ FREE = {
     "AWS::CloudFormation::CustomResource": "the function behind it is charged: " + _CLOUDFORMATION,
     "AWS::CloudFormation::WaitCondition": _CLOUDFORMATION,
     "AWS::CloudFormation::WaitConditionHandle": _CLOUDFORMATION,
+    "AWS::CodeDeploy::Application": "deployments to functions and tasks are free: https://aws.amazon.com/codedeploy/pricing/",
+    "AWS::CodeDeploy::DeploymentConfig": "deployments to functions and tasks are free: https://aws.amazon.com/codedeploy/pricing/",
+    "AWS::CodeDeploy::DeploymentGroup": "deployments to functions and tasks are free: https://aws.amazon.com/codedeploy/pricing/",
+    "AWS::CodeStarConnections::Connection": "a connection has no price; what uses it is charged",
+    "AWS::Events::ApiDestination": _EVENTS,
+    "AWS::Events::Connection": _EVENTS,
     "AWS::Events::EventBusPolicy": _EVENTS,
     "AWS::Events::Rule": _EVENTS,
     "AWS::ResourceGroups::Group": "resource groups have no charge: https://docs.aws.amazon.com/ARG/latest/userguide/",

@@ -8,7 +8,7 @@ https://aws.amazon.com/cloudfront/pricing/, https://aws.amazon.com/route53/prici
 from collections.abc import Iterator
 
 from groundplan.estimate.charge import Charge, free, hourly, monthly, used
-from groundplan.estimate.resource import Resource
+from groundplan.estimate.resource import NotLiteral, Resource
 
 
 def nat_gateway(resource: Resource) -> Iterator[Charge]:
@@ -23,6 +23,8 @@ def endpoint(resource: Resource) -> Iterator[Charge]:
     if kind == "Gateway":
         return
     zones = len(resource.list("SubnetIds"))
+    if not zones:
+        raise NotLiteral("SubnetIds")
     yield hourly("vpc/interface_endpoint/hour", zones, f"{zones} availability zones")
     yield used("vpc/interface_endpoint/data", "data_gb", resource.usage("data_gb"))
 
@@ -157,5 +159,6 @@ FREE = {
     "AWS::Route53::RecordSet": _RECORDS,
     "AWS::Route53::RecordSetGroup": _RECORDS,
     "AWS::Route53Resolver::ResolverRule": _RECORDS,
+    "AWS::ServiceDiscovery::HttpNamespace": _RECORDS,
     "AWS::ServiceDiscovery::Service": _RECORDS,
 }

@@ -14,7 +14,9 @@ HIGH_RESOLUTION_SECONDS = 60  # a shorter period makes an alarm a high-resolutio
 
 def log_group(resource: Resource) -> Iterator[Charge]:
     """What comes in, and what is kept."""
-    yield used("cloudwatch/logs/ingested", "ingested_gb", resource.usage("ingested_gb"))
+    seldom = resource.text("LogGroupClass", "STANDARD") != "STANDARD"
+    ingested = "cloudwatch/logs/ingested_infrequent" if seldom else "cloudwatch/logs/ingested"
+    yield used(ingested, "ingested_gb", resource.usage("ingested_gb"))
     yield used("cloudwatch/logs/archived", "stored_gb", resource.usage("stored_gb"))
 
 

@@ -13,7 +13,7 @@ from groundplan.estimate.resource import Resource
 def key(resource: Resource) -> Iterator[Charge]:
     """A key, and requests. Each of the first two rotations adds a dollar a month; that is not in here."""
     yield monthly("kms/key", note="before rotations, of which the first two add as much each")
-    yield used("kms/request", "requests", resource.usage("key_requests"))
+    yield used("kms/request", "key_requests", resource.usage("key_requests"))
 
 
 def secret(_: Resource) -> Iterator[Charge]:
@@ -90,6 +90,7 @@ FREE = {
     "AWS::Organizations::Policy": "AWS Organizations has no charge: https://aws.amazon.com/organizations/faqs/",
     "AWS::Organizations::ResourcePolicy": "AWS Organizations has no charge: https://aws.amazon.com/organizations/faqs/",
     "AWS::RAM::ResourceShare": "sharing has no charge: https://aws.amazon.com/ram/",
+    "AWS::SSM::Association": "what it automates is charged: https://aws.amazon.com/systems-manager/pricing/",
     "AWS::SSM::Document": "what it automates is charged: https://aws.amazon.com/systems-manager/pricing/",
     "AWS::SecretsManager::ResourcePolicy": "charged with the secret: https://aws.amazon.com/secrets-manager/pricing/",
     "AWS::SecretsManager::RotationSchedule": "charged with the secret: https://aws.amazon.com/secrets-manager/pricing/",

@@ -19,16 +19,18 @@ def bucket(resource: Resource) -> Iterator[Charge]:
 
 def table(resource: Resource) -> Iterator[Charge]:
     """Requests on demand or provisioned units, storage, and point-in-time recovery."""
+    seldom = resource.text("TableClass", "STANDARD") == "STANDARD_INFREQUENT_ACCESS"
+    table_class = "dynamodb/infrequent_access" if seldom else "dynamodb"
     replicas = max(1, len(resource.list("Replicas")))
     storage = resource.usage("storage_gb")
     if resource.text("BillingMode", "PROVISIONED") == "PROVISIONED" and resource.type == "AWS::DynamoDB::Table":
         for unit in ("Read", "Write"):
             count = resource.number(f"ProvisionedThroughput.{unit}CapacityUnits", 0)
-            yield hourly(f"dynamodb/{unit.lower()}_capacity_unit", count)
+            yield hourly(f"{table_class}/{unit.lower()}_capacity_unit", count)
     else:
         for unit in ("read_request", "write_request"):
-            yield used(f"dynamodb/{unit}", f"{unit}s", resource.usage(f"{unit}s"))
-    yield used("dynamodb/storage", "storage_gb", storage, replicas)
+            yield used(f"{table_class}/{unit}", f"{unit}s", resource.usage(f"{unit}s"))
+    yield used(f"{table_class}/storage", "storage_gb", storage, replicas)
     recovery = "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled"
     if resource.value(recovery) or resource.value(f"Replicas.0.{recovery}"):
         yield used("dynamodb/pitr", "storage_gb", storage, replicas, note="point-in-time recovery")
