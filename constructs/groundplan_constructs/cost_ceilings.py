@@ -1,6 +1,6 @@
 """A validation plug-in that stops synthesis of what costs more than it may, or costs nobody knows how much."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -9,10 +9,9 @@ import aws_cdk as cdk
 import jsii
 
 from groundplan.estimate import Estimate, Line, Usage, estimate, read_stacks
-from groundplan.prices import Money, PriceBook, RegionFactor, check_age, dollars, read_prices, today
+from groundplan.estimate.ceiling import excess, uncertainties
+from groundplan.prices import PriceBook, RegionFactor, check_age, read_prices, today
 from groundplan.refusal import BadInput, Refused
-
-WEIGHTIEST = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,78 +54,56 @@ class CostCeilings:
     @property
     def rule_ids(self) -> list[str]:
         """What it looks for."""
-        return ["OverCeiling", "WorkloadOverCeiling", "UnknownPrice", "PricesTooOld"]
+        return ["OverCeiling", "WorkloadOverCeiling", "UnknownPrice", "PricesTooOld", "OldPrices"]
 
     def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
         """Estimate the app's templates and compare."""
         props = self._props
-        if props.monthly_ceiling_usd is None and not props.workload_ceilings_usd and not props.require_known_prices:
-            return cdk.PolicyValidationPluginReport(success=True, violations=[])
-        templates = [Path(path) for path in context.template_paths]
-        violations = list(self._violations(templates))
-        return cdk.PolicyValidationPluginReport(success=not violations, violations=violations)
-
-    def _violations(self, templates: Sequence[Path]) -> Iterator[cdk.PolicyViolation]:
+        asked = props.monthly_ceiling_usd is not None or props.workload_ceilings_usd or props.require_known_prices
         # The outermost folder: those of stages lie in it, and its manifest names them.
-        folder = min((path.parent for path in templates), key=lambda path: len(path.parts), default=None)
-        if folder is None:
-            return
+        folders = sorted((Path(path).parent for path in context.template_paths), key=lambda folder: len(folder.parts))
+        violations = list(self._violations(folders[0])) if asked and folders else []
+        success = all(violation.severity == "warning" for violation in violations)
+        return cdk.PolicyValidationPluginReport(success=success, violations=violations)
+
+    def _violations(self, folder: Path) -> Iterator[cdk.PolicyViolation]:
+        props, warnings = self._props, list[str]()
+
+        def book(region: str) -> PriceBook:
+            found = read_prices(None, region, props.region_factor)
+            warnings.append(check_age(found, today(), accepted=props.accept_old_prices))
+            return found
+
         try:
-            stacks, _ = read_stacks(folder)
-            found = estimate(stacks, self._book, self._props.usage)
+            found = estimate(read_stacks(folder)[0], book, props.usage)
         except (Refused, BadInput) as error:
-            yield _violation("PricesTooOld", str(error), "groundplan prices refresh", [])
+            yield _violation("PricesTooOld", str(error), _REFRESH)
             return
-        ceiling = self._props.monthly_ceiling_usd
-        if ceiling is not None and found.total.most > ceiling:
-            yield _over("OverCeiling", "the app", found, ceiling)
-        costs = found.totals_by("workload")
-        for workload, limit in sorted(self._props.workload_ceilings_usd.items()):
-            if costs.get(workload, Money()).most > limit:
-                own = Estimate([line for line in found.lines if line.workload == workload])
-                yield _over("WorkloadOverCeiling", f"the workload {workload}", own, limit)
-        if self._props.require_known_prices:
-            yield from _unknown(found)
-
-    def _book(self, region: str) -> PriceBook:
-        book = read_prices(None, region, self._props.region_factor)
-        check_age(book, today(), accepted=self._props.accept_old_prices)
-        return book
+        yield from (_violation("OldPrices", text, _REFRESH, severity="warning") for text in warnings if text)
+        ceiling = props.monthly_ceiling_usd
+        if ceiling is not None and (over := excess("the app", found, ceiling)):
+            yield _violation("OverCeiling", over[1], _CHEAPER, over[0])
+        for workload, limit in sorted(props.workload_ceilings_usd.items()):
+            own = Estimate([line for line in found.lines if line.workload == workload])
+            if over := excess(f"the workload {workload}", own, limit):
+                yield _violation("WorkloadOverCeiling", over[1], _CHEAPER, over[0])
+        if props.require_known_prices:
+            yield from (_violation("UnknownPrice", says, _REFRESH, line) for line, says in uncertainties(found))
 
 
-def _over(rule: str, what: str, found: Estimate, ceiling: Decimal | int) -> cdk.PolicyViolation:
-    heaviest = found.weightiest(WEIGHTIEST)
-    over = dollars(found.total.most - ceiling)
-    weights = "; ".join(f"{line.path} ({line.type}) {line.cost}" for line in heaviest)
-    says = f"{what} would cost {found.total} a month, {over} above its ceiling of {dollars(Decimal(ceiling))}"
-    fix = "make it cheaper or raise monthly_cost_ceiling_usd; groundplan cost shows every resource and its price"
-    # The report says a violation once for each resource that it names, so it names the heaviest.
-    return _violation(rule, f"{says}. What weighs most: {weights}", fix, heaviest[:1])
+_REFRESH = "renew the prices: groundplan prices refresh; groundplan prices check shows what is missing"
+_CHEAPER = "make it cheaper or raise monthly_cost_ceiling_usd; groundplan cost shows every resource and its price"
 
 
-def _unknown(found: Estimate) -> Iterator[cdk.PolicyViolation]:
-    fix = "renew the prices: groundplan prices refresh; or set require_known_prices = false"
-    for line in found.lines:
-        if not line.cost.exact:
-            keys = [*line.cost.unknowns, *(f"{key} (extrapolated or stale)" for key in line.cost.uncertain)]
-            reason = f": {line.reason}" if line.reason else ""
-            says = f"{line.path} ({line.type}) has no certain price for {', '.join(keys)}{reason}"
-            yield _violation("UnknownPrice", says, fix, [line])
-
-
-def _violation(rule: str, description: str, fix: str, lines: Sequence[Line]) -> cdk.PolicyViolation:
+def _violation(
+    rule: str, description: str, fix: str, line: Line | None = None, *, severity: str = "error"
+) -> cdk.PolicyViolation:
+    resources = [
+        cdk.PolicyViolatingResource(
+            resource_logical_id=line.logical_id, template_path=str(line.template), locations=["Properties"]
+        )
+        for line in ([line] if line and line.logical_id else [])
+    ]
     return cdk.PolicyViolation(
-        rule_name=rule,
-        description=description,
-        fix=fix,
-        severity="error",
-        violating_resources=[
-            cdk.PolicyViolatingResource(
-                resource_logical_id=line.logical_id,
-                template_path=str(line.template),
-                locations=["Properties"],
-            )
-            for line in lines
-            if line.logical_id
-        ],
+        rule_name=rule, description=description, fix=fix, severity=severity, violating_resources=resources
     )

@@ -105,6 +105,18 @@ def test_prices_that_are_too_old_are_refused_unless_somebody_says_why_not(
     assert passes(tmp_path / "accepted", accepted)
 
 
+def test_prices_that_are_old_but_not_too_old_are_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    retrieved = read_prices(None, "us-east-1").retrieved
+    assert retrieved
+    later = datetime.combine(retrieved, time.min, UTC) + timedelta(days=91)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(later.timestamp())))
+    report = report_of(app_of(tmp_path, CostCeilingsProps(monthly_ceiling_usd=100)), tmp_path)
+    assert report["conclusion"] == "success"
+    [warning] = report["violations"]
+    assert (warning["ruleName"], warning["severity"]) == ("OldPrices", "warning")
+    assert "are 91 days old" in warning["description"]
+
+
 @pytest.mark.parametrize("ceiling", [0, -1, Decimal("NaN")])
 def test_a_ceiling_is_above_zero(ceiling: Decimal) -> None:
     with pytest.raises(ValueError, match="above zero"):
