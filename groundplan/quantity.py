@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+LARGEST = 10**15
+
 
 def _quantity(value: object) -> Decimal:
     if isinstance(value, Decimal):
@@ -15,6 +17,8 @@ def _quantity(value: object) -> Decimal:
         raise ValueError("allowed: a number")
     if not number.is_finite() or number < 0:
         raise ValueError("allowed: a finite number, not negative")
+    if number > LARGEST:
+        raise ValueError(f"allowed: at most {LARGEST:.0e}")
     return number
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from groundplan.estimate.template import Stack
 from groundplan.json_value import Json, mapping, sequence
-from groundplan.refusal import Finding, bad
+from groundplan.refusal import BadInput, Finding, bad
 
 DEFAULT_REGION = "us-east-1"
 DEEPEST_NESTING = 16  # stacks in stacks
@@ -33,7 +33,12 @@ def _stacks(folder: Path, region: str, findings: list[Finding], depth: int) -> I
         artifact = mapping(found)
         properties = mapping(artifact.get("properties"))
         if artifact.get("type") == "cdk:cloud-assembly" and depth < DEEPEST_NESTING:
-            yield from _stacks(folder / str(properties.get("directoryName")), region, findings, depth + 1)
+            stage = folder / str(properties.get("directoryName"))
+            try:
+                yield from _stacks(stage, region, findings, depth + 1)
+            except BadInput as error:
+                findings += error.findings
+                yield Stack(name, "unknown-account", region, {}, stage / "manifest.json")
         if artifact.get("type") == "aws:cloudformation:stack":
             account, where = _target(str(artifact.get("environment", "")), region)
             file = folder / str(properties.get("templateFile"))

@@ -10,6 +10,8 @@ from groundplan.estimate.template import UNRESOLVED, Stack
 from groundplan.estimate.usage import Usage
 from groundplan.json_value import Json, mapping, sequence
 
+LARGEST = 10**12  # a larger number is a slip of the pen, whatever it counts
+
 
 class NotLiteral(Exception):  # noqa: N818 - it names what was found
     """A property that is only known once AWS has deployed, or that is not what it should be."""
@@ -30,8 +32,8 @@ class Resource:
     usage_known: Usage
 
     @cached_property
-    def properties(self) -> dict[str, Any]:
-        """Every property, resolved; empty when there is none or they are no object."""
+    def properties(self) -> object:
+        """Every property, resolved; empty when there is none or they are no object, UNRESOLVED for an intrinsic."""
         return self.stack.resolve(mapping(self.raw.get("Properties")))
 
     @cached_property
@@ -43,7 +45,7 @@ class Resource:
     @cached_property
     def workload(self) -> str:
         """The resource's own tag `workload`, or its stack's, or nothing."""
-        return _tag(self.properties.get("Tags"), "workload") or str(self.stack.tags.get("workload", ""))
+        return _tag(mapping(self.properties).get("Tags"), "workload") or str(self.stack.tags.get("workload", ""))
 
     def value(self, name: str, default: Any = None) -> Any:
         """The property at a dotted path (`A.0.B`); raises NotLiteral when it is an intrinsic without an answer."""
@@ -63,7 +65,7 @@ class Resource:
             number = Decimal(str(found))
         except InvalidOperation:
             raise NotLiteral(name) from None
-        if not number.is_finite() or number < 0 or isinstance(found, bool):
+        if not number.is_finite() or not 0 <= number <= LARGEST or isinstance(found, bool):
             raise NotLiteral(name)
         return number
 

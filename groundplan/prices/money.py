@@ -1,11 +1,12 @@
 """Exact sums of US dollars that carry what they do not know."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from groundplan.prices.price import Price, Unknown
 
 _CENT = Decimal("0.01")
+_WIDE = Context(prec=100)  # sums of absurd quantities are still shown
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Money:
 
 def dollars(amount: Decimal) -> str:
     """`$1,234.56`, rounded to the cent; a sum below half a cent that is not zero reads `< $0.01`."""
-    cents = amount.quantize(_CENT, ROUND_HALF_UP)
+    cents = amount.quantize(_CENT, ROUND_HALF_UP, _WIDE)
     if not cents and amount > 0:
         return "< $0.01"
     return f"-${-cents:,}" if cents < 0 else f"${cents:,}"

@@ -6,16 +6,18 @@ Amounts are decimals as text, in US dollars for one unit.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast
 
+from groundplan.json_value import Json, mapping
 from groundplan.prices.price import InstanceType, ModelPrices, Price, Unknown
 from groundplan.refusal import bad
 
+DEAREST = 10**9  # dollars for one unit
 PACKAGE = Path(__file__).parent
 SECTIONS = ("sources", "instance_types", "models", "prices", "unknown")
 
@@ -33,7 +35,7 @@ class PriceBook:
     """The prices of one region. Rows are read when they are asked for."""
 
     def __init__(
-        self, region: str, document: Mapping[str, Any], source: str, like: "tuple[PriceBook, Decimal] | None" = None
+        self, region: str, document: Json, source: str, like: "tuple[PriceBook, Decimal] | None" = None
     ) -> None:
         self.region = region
         self._document = document
@@ -49,8 +51,8 @@ class PriceBook:
 
     def keys(self) -> list[str]:
         """Every key of the region's own file that has a price, sorted."""
-        models: Mapping[str, Any] = self._document["models"]
-        tokens = [f"bedrock/{model}/{tier}" for model, entry in models.items() for tier in entry["prices"]]
+        models: Json = self._document["models"]
+        tokens = [f"bedrock/{model}/{tier}" for model, entry in models.items() for tier in _tiers_of(entry)]
         return sorted([*self._document["prices"], *tokens])
 
     def find(self, key: str) -> Price | Unknown:
@@ -119,13 +121,14 @@ class PriceBook:
         """Keys that the file knows to lack, and why."""
         return {str(key): str(reason) for key, reason in sorted(self._document["unknown"].items())}
 
-    def disagreements(self) -> list[tuple[str, Price, Mapping[str, str]]]:
+    def disagreements(self) -> list[tuple[str, Price, Json]]:
         """Keys whose sources disagree by more than 1 %: the price that counts, and what others say."""
-        rows: Mapping[str, Any] = self._document["prices"]
+        rows: Json = self._document["prices"]
+        found = {key: mapping(mapping(row).get("disagrees")) for key, row in sorted(rows.items())}
         return [
-            (key, price, row["disagrees"])
-            for key, row in sorted(rows.items())
-            if "disagrees" in row and isinstance(price := self.find(key), Price)
+            (key, price, others)
+            for key, others in found.items()
+            if others and isinstance(price := self.find(key), Price)
         ]
 
     def _own(self, key: str) -> Price | Unknown:
@@ -157,21 +160,22 @@ class PriceBook:
         entry = self._document["models"].get(model)
         if entry is None:
             return Unknown(key, self._why(key))
-        if tier not in entry["prices"]:
-            return Unknown(key, f"{model} has no price for {tier}; it has: {', '.join(entry['prices'])}")
-        row = {"amount": entry["prices"][tier], "unit": _unit(tier)}
+        tiers = _tiers_of(entry)
+        if tier not in tiers:
+            return Unknown(key, f"{model} has no price for {tier}; it has: {', '.join(tiers)}")
+        row = {"amount": tiers[tier], "unit": _unit(tier)}
         return self._price(f"models.{model}.prices.{tier}", row, entry)
 
-    def _price(self, field: str, row: Mapping[str, Any], origin: Mapping[str, Any]) -> Price:
+    def _price(self, field: str, row: Json, origin: Json) -> Price:
         try:
             amount = Decimal(row["amount"])
-            if not amount.is_finite() or amount < 0:
+            if not amount.is_finite() or not 0 <= amount <= DEAREST:
                 raise InvalidOperation
             effective = date.fromisoformat(origin["effective"])
             return Price(amount, str(row["unit"]), effective, str(origin["source"]), str(origin["confidence"]))
         except (InvalidOperation, KeyError, TypeError, ValueError):
             wanted = "allowed: amount (a decimal as text), unit, effective (YYYY-MM-DD), source, confidence"
-            raise self._wrong(field, dict(row), wanted) from None
+            raise self._wrong(field, row, wanted) from None
 
     def _date(self, field: str, value: object) -> date:
         try:
@@ -237,6 +241,10 @@ def _read(path: Path, region: str) -> dict[str, Any]:
     if "retrieved" not in document:
         raise bad(_shown(path), "retrieved", None, f"allowed: a day, YYYY-MM-DD; {renew}")
     return document
+
+
+def _tiers_of(entry: object) -> Json:
+    return mapping(mapping(entry).get("prices"))
 
 
 def _unit(tier: str) -> str:

@@ -35,6 +35,12 @@ def run(*arguments: object) -> None:
 KEY = {"Type": "AWS::KMS::Key"}
 
 
+@pytest.fixture(autouse=True)
+def day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day on which the prices are fresh: 2026-11-23."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795392000")
+
+
 def test_an_assembly_of_any_app_is_estimated_outside_a_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

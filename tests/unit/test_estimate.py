@@ -277,6 +277,7 @@ INTRINSICS = {
     "negative": -1,
     "true": True,
     "a list": [1],
+    "absurdly large": "1e999999",
 }
 
 
@@ -392,6 +393,33 @@ def test_a_sum_never_shrinks_unseen_when_prices_are_missing(gone: set[str]) -> N
     assert (rest.most < whole.most) == bool(gone) == ("at least" in str(rest))
 
 
+_WORDS = st.sampled_from(
+    "Ref Fn::If Fn::Sub Fn::Join Fn::Select Fn::FindInMap Fn::GetAtt Fn::Equals Condition AWS::NoValue R C Tags Rules "
+    "Properties ProductionVariants InstanceType InitialInstanceCount EndpointConfigName Metrics SubnetIds".split()
+)
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(kind=st.sampled_from(sorted(CHARGED)), properties=_ANY, sections=st.dictionaries(_WORDS, _ANY, max_size=2))
+def test_whatever_a_template_holds_every_resource_has_a_line(kind: str, properties: Any, sections: Any) -> None:
+    resources = {
+        "R": {"Type": kind, "Properties": properties, "Condition": "C"},
+        "C": {**sections, "Type": properties},
+    }
+    template = {"Resources": resources, "Conditions": sections, "Parameters": sections, "Mappings": sections}
+    stack = Stack("S", "111111111111", "us-east-1", template, Path("S.template.json"))
+    found = estimate([stack], lambda region: read_prices(ROOT, region))
+    assert {line.logical_id for line in found.lines} <= {"R", "C"}
+    json.dumps(as_json(found))
+    assert list(text_lines(found))
+    assert list(markdown_lines(found))
+
+
 WRONG = {
     "not JSON": '{"Resources": {',
     "a list": "[]",
@@ -448,6 +476,17 @@ def test_nested_stacks_and_stages_are_estimated_with_their_parameters(tmp_path: 
     assert [stack.name for stack in stacks] == ["S", "S/N", "T"]
     assert dollars(found.totals_by("stack")["S/N"].most) == "$335.80"
     assert dollars(found.totals_by("stack")["T"].most) == "$1.00"
+
+
+def test_a_stage_that_cannot_be_read_is_one_line_and_the_rest_is_still_estimated(tmp_path: Path) -> None:
+    folder = written(tmp_path, {"S": {"Resources": one("AWS::KMS::Key")}})
+    manifest = json.loads((folder / "manifest.json").read_text())
+    stage = {"type": "cdk:cloud-assembly", "properties": {"directoryName": "assembly-Gone"}}
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"artifacts": {"P": stage, **manifest["artifacts"]}}))
+    stacks, findings = read_stacks(folder)
+    assert len(findings) == 1
+    found = estimate(stacks, lambda region: read_prices(ROOT, region))
+    assert str(found.total) == "at least $1.00, plus 1 unknown"
 
 
 def test_a_nested_stack_whose_template_is_elsewhere_is_unknown(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Prices are dated, sourced and exact; what is not known says so, and is never counted as zero."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from groundplan.prices import Money, Price, RegionFactor, Unknown, price_file, read_prices
+from groundplan.prices import Money, Price, PriceBook, RegionFactor, Unknown, price_file, read_prices
 from groundplan.prices.price import CERTAIN
 from groundplan.prices.token_prices import models_of, tier_of
 from groundplan.refusal import BadInput
@@ -174,13 +177,50 @@ def test_a_malformed_file_is_one_line_that_says_what_to_do(tmp_path: Path, docum
 
 
 @pytest.mark.parametrize(
-    "change", [{"amount": "NaN"}, {"amount": "-1"}, {"amount": None}, {"effective": "soon"}, {"unit": ...}]
+    "change",
+    [
+        {"amount": "NaN"},
+        {"amount": "-1"},
+        {"amount": None},
+        {"amount": "1e999"},
+        {"effective": "soon"},
+        {"unit": ...},
+    ],
 )
 def test_a_malformed_row_is_named_when_it_is_asked_for(tmp_path: Path, change: dict[str, Any]) -> None:
     row = {key: value for key, value in (ROW | change).items() if value is not ...}
     book = read_prices(written(tmp_path, EMPTY | {"prices": {"kms/key": row}}), "us-east-1")
     with pytest.raises(BadInput, match=r"prices\.kms/key"):
         book.find("kms/key")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("2026-01-01"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*ROW, "prices", "mode"]), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(section=st.sampled_from(["prices", "models", "instance_types", "unknown"]), value=JSON, retrieved=JSON)
+def test_whatever_a_section_holds_the_answer_is_a_price_an_unknown_or_bad_input(
+    section: str, value: object, retrieved: object
+) -> None:
+    document = EMPTY | {section: {"kms/key": value, "m": value, "ml.x": value}, "retrieved": retrieved}
+    book = PriceBook("us-east-1", document, "groundplan/prices/us-east-1.json")
+    for ask in (
+        lambda: book.find("kms/key"),
+        lambda: book.find("bedrock/m/input"),
+        lambda: book.model("m"),
+        lambda: book.instance("ml.x"),
+        lambda: book.instances(),
+        lambda: [book.find(key) for key in book.keys()],  # noqa: SIM118 - a method of the book
+        lambda: book.disagreements(),
+        lambda: book.unknown(),
+        lambda: book.retrieved,
+    ):
+        with contextlib.suppress(BadInput):
+            ask()
 
 
 def test_sums_are_exact_and_keep_what_they_do_not_know() -> None:
