@@ -40,7 +40,8 @@ USAGE_TYPES: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "Fargate-ARM-GB-Hours": ("fargate/memory/arm", "hour"),
     },
 }
-COMPONENTS = ("Hosting", "Training", "Processing", "Notebook", "Studio", "Transform", "Cluster")
+COMPONENTS = ("Hosting", "Training", "Processing", "Notebook")
+_REGION = r"(?:[A-Z]+\d*-|[a-z]+-[a-z]+-\d-)?"  # its short name stands before most: EUC1-, EU-, eu-central-1-
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ def renewed(document: Json, lists: list[PriceList], on: date) -> dict[str, Any]:
     models = {name: _aged(entry, on) for name, entry in mapping(document.get("models")).items()}
     types = dict(mapping(document.get("instance_types")))
     for one in lists:
-        for key, row in one.prices.items():
-            before = rows.get(key) or rows.get(re.sub(r"^sagemaker/\w+/", "sagemaker/instance/", key))
-            rows[key] = {**row, **_disagreement(before, row)}
+        for key, row in _folded(one.prices).items():
+            rows[key] = {**row, **_disagreement(rows.get(key), row)}
         for name, size in one.instance_types.items():
             types[name] = {**size, **mapping(types.get(name))}
     unknown = {key: reason for key, reason in mapping(document.get("unknown")).items() if key not in rows}
@@ -109,6 +109,20 @@ def renewed(document: Json, lists: list[PriceList], on: date) -> dict[str, Any]:
         "prices": rows,
         "unknown": unknown,
     }
+
+
+def _folded(prices: Mapping[str, Json]) -> dict[str, Json]:
+    """What hosting costs stands for the instance type; other components stand beside it where they cost otherwise."""
+    rows = dict(prices)
+    for key, row in prices.items():
+        if key.startswith("sagemaker/hosting/"):
+            name = key.rpartition("/")[2]
+            rows[f"sagemaker/instance/{name}"] = row
+            for component in COMPONENTS:
+                own = f"sagemaker/{component.lower()}/{name}"
+                if own in rows and rows[own]["amount"] == row["amount"]:
+                    del rows[own]
+    return rows
 
 
 def _aged(row: Json, on: date) -> Json:
@@ -130,17 +144,15 @@ def _disagreement(before: Json | None, row: Mapping[str, str]) -> dict[str, Any]
 
 
 def _key(service: str, product: Json, attributes: Json) -> tuple[str, str] | None:
+    usage = str(attributes.get("usagetype"))
     if service == "AmazonSageMaker":
         name, component = str(attributes.get("instanceName")), attributes.get("component")
-        if product.get("productFamily") != "ML Instance" or component not in COMPONENTS or not name.startswith("ml."):
-            return None
-        return f"sagemaker/{str(component).lower()}/{name}", "hour"
-    usage = str(attributes.get("usagetype"))
-    for ending, found in USAGE_TYPES[service].items():
-        # A region's short name may stand before it: EUC1-Fargate-GB-Hours, eu-central-1-KMS-Requests.
-        if re.fullmatch(rf"(?:[A-Z]+\d+-|[a-z]+-[a-z]+-\d-)?{re.escape(ending)}", usage):
-            return found
-    return None
+        if product.get("productFamily") == "ML Instance" and component in COMPONENTS and name.startswith("ml."):
+            return f"sagemaker/{str(component).lower()}/{name}", "hour"
+        serverless = re.fullmatch(rf"{_REGION}ServerlessInf:Mem-(\d+)GB", usage)
+        return (f"sagemaker/serverless/{serverless[1]}gb", "second") if serverless else None
+    endings = USAGE_TYPES[service].items()
+    return next((found for ending, found in endings if re.fullmatch(_REGION + re.escape(ending), usage)), None)
 
 
 def _first_tier(terms: Json) -> tuple[Decimal, date] | None:

@@ -394,8 +394,8 @@ def test_a_sum_never_shrinks_unseen_when_prices_are_missing(gone: set[str]) -> N
 
 
 _WORDS = st.sampled_from(
-    "Ref Fn::If Fn::Sub Fn::Join Fn::Select Fn::FindInMap Fn::GetAtt Fn::Equals Condition AWS::NoValue R C Tags Rules "
-    "Properties ProductionVariants InstanceType InitialInstanceCount EndpointConfigName Metrics SubnetIds".split()
+    "Ref Fn::If Fn::Sub Fn::Join Fn::Select Fn::FindInMap Fn::GetAtt Fn::Equals Condition AWS::NoValue R C Tags "
+    "Rules Properties ProductionVariants InstanceType InitialInstanceCount EndpointConfigName Metrics".split()
 )
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _WORDS,

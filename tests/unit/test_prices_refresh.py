@@ -109,9 +109,10 @@ def test_a_price_list_gives_prices_by_component_and_the_sizes_of_instances() -> 
     found = read_price_list(json.loads((LISTS / "AmazonSageMaker.json").read_text()))
     assert {key: row["amount"] for key, row in found.prices.items()} == {
         "sagemaker/hosting/ml.m5.xlarge": "0.23",
-        "sagemaker/training/ml.m5.xlarge": "0.23",
+        "sagemaker/training/ml.m5.xlarge": "0.24",
         "sagemaker/hosting/ml.c5.large": "0.2",
         "sagemaker/hosting/ml.new9.large": "1.5",
+        "sagemaker/serverless/1gb": "0.00002",
     }
     row = found.prices["sagemaker/hosting/ml.m5.xlarge"]
     assert (row["confidence"], row["effective"], row["unit"]) == ("list", "2026-11-01", "hour")
@@ -124,6 +125,15 @@ def test_of_several_tiers_the_first_that_is_charged_counts() -> None:
     assert found.prices["lambda/request"]["amount"] == "0.0000002"
 
 
+@pytest.mark.parametrize("region", ["", "EU-", "EUC1-", "USE2-"])
+def test_a_usage_type_is_known_behind_the_short_name_of_any_region(region: str) -> None:
+    document = json.loads((LISTS / "AWSLambda.json").read_text())
+    document["products"]["GGGG"]["attributes"]["usagetype"] = f"{region}Request"
+    assert "lambda/request" in read_price_list(document).prices
+    document["products"]["GGGG"]["attributes"]["usagetype"] = f"{region}Lambda-Edge-Request"
+    assert "lambda/request" not in read_price_list(document).prices
+
+
 def test_refreshing_takes_the_lists_prices_and_keeps_the_others_with_their_dates(
     prices: Path, server: PriceServer
 ) -> None:
@@ -131,10 +141,12 @@ def test_refreshing_takes_the_lists_prices_and_keeps_the_others_with_their_dates
     run("prices", "refresh", "--from", server.address)
     book = read_prices(prices.parents[1], "us-east-1")
     assert amount(prices, "sagemaker/hosting/ml.c5.large") == Decimal("0.2")
-    assert amount(prices, "sagemaker/processing/ml.c5.large") == Decimal("0.102")
+    assert amount(prices, "sagemaker/processing/ml.c5.large") == Decimal("0.2")
+    assert amount(prices, "sagemaker/training/ml.m5.xlarge") == Decimal("0.24")
+    assert amount(prices, "sagemaker/hosting/ml.m5.xlarge") == Decimal("0.23")
     assert book.find("nat_gateway/hour") == before
     assert book.retrieved == date(2026, 12, 1)
-    [disagreement] = [one for one in book.disagreements() if one[0] == "sagemaker/hosting/ml.c5.large"]
+    [disagreement] = [one for one in book.disagreements() if one[0] == "sagemaker/instance/ml.c5.large"]
     assert list(disagreement[2].values()) == ["0.102"]
     assert book.instance("ml.new9.large")
     text = (prices / "us-east-1.json").read_text()
@@ -159,6 +171,7 @@ def test_a_region_without_a_file_gets_one(
     assert amount(prices, "sagemaker/hosting/ml.m5.xlarge", "me-south-1") == Decimal("0.23")
     [told] = json.loads(capsys.readouterr().out)["price_files"]
     assert told["region"] == "me-south-1"
+    assert "sagemaker/instance/ml.m5.xlarge" in told["changed_prices"]
     assert "lambda/request" in told["changed_prices"]
 
 
