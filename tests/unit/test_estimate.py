@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan.estimate import Estimate, Line, Usage, estimate, read_stacks
+from groundplan.estimate.ceiling import excess
 from groundplan.estimate.difference import difference, difference_as_json, difference_markdown, headline
 from groundplan.estimate.families import CHARGED, FREE, is_classed
 from groundplan.estimate.report import as_json, markdown_lines, text_lines
 from groundplan.estimate.template import Stack
-from groundplan.prices import PriceBook, RegionFactor, dollars, read_prices
+from groundplan.prices import Money, PriceBook, RegionFactor, dollars, read_prices
 from groundplan.refusal import BadInput
 
 ROOT = Path(__file__).parents[2]
@@ -265,6 +267,21 @@ def test_spot_is_a_range_until_it_is_measured(tmp_path: Path) -> None:
     cost = estimate(stacks, lambda region: PriceBook(region, document, "prices")).total
     # 730 x 2 x (1 x 0.04 + 2 x 0.005) = 73.00, and up to 70 % less.
     assert str(cost) == "$21.90 to $73.00"
+
+
+def test_an_unknown_price_is_unknown_also_where_usage_is_not_declared(tmp_path: Path) -> None:
+    found = estimated(tmp_path, one("AWS::EFS::FileSystem"))
+    assert line(found).kind == "unknown"
+    assert str(found.total) == "at least $0.00, plus 1 unknown"
+
+
+def test_a_ceiling_is_compared_with_the_upper_end_of_a_saving(tmp_path: Path) -> None:
+    spot = replace(line(estimated(tmp_path, one("AWS::KMS::Key"))), cost=Money.usd(100).saving(Decimal("0.7")))
+    found = Estimate([spot])
+    assert excess("the app", found, 100) is None
+    over = excess("the app", found, 99)
+    assert over
+    assert "would cost $30.00 to $100.00 a month, $1.00 above its ceiling of $99.00" in over[1]
 
 
 INTRINSICS = {
