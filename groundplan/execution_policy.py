@@ -63,6 +63,7 @@ BOUNDARY_ACTIONS = (
     "ecr:BatchGetImage",
     "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer",
+    "glue:GetTable",
     "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",

@@ -2,10 +2,12 @@
 
 from groundplan_constructs.access_log_bucket import AccessLogBucket
 from groundplan_constructs.alarm_topic import AlarmTopic
+from groundplan_constructs.catalogued_table import CataloguedTable, CataloguedTableProps
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
 from groundplan_constructs.flow_log import FlowLog, FlowLogProps
+from groundplan_constructs.freshness_alarm import FreshnessAlarm
 from groundplan_constructs.function_package import FunctionPackage
 from groundplan_constructs.iam_path import keep_iam_path
 from groundplan_constructs.image_repository import ImageRepository
@@ -18,12 +20,15 @@ from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
 __all__ = [
     "AccessLogBucket",
     "AlarmTopic",
+    "CataloguedTable",
+    "CataloguedTableProps",
     "DeadLetterQueue",
     "EncryptedBucket",
     "EncryptedBucketProps",
     "EncryptionKey",
     "FlowLog",
     "FlowLogProps",
+    "FreshnessAlarm",
     "FunctionPackage",
     "ImageRepository",
     "IsolatedNetwork",
