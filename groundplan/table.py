@@ -127,7 +127,7 @@ class Table(Values):
     def _unique_columns_exist(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         columns: dict[str, Column] = info.data.get("columns", {})
         for name in value:
-            if name not in columns:
+            if columns and name not in columns:
                 raise Disallowed(name, f"allowed: a column of the table: {', '.join(columns)}")
         return value
 

@@ -22,6 +22,7 @@ from groundplan.table import Column, Table
 
 CHUNK_ROWS = 100_000
 CHUNK_CHARACTERS = 32 * 2**20
+UNIQUE_ROWS_AT_ONCE = 1_000_000
 LONGEST_LINE_BYTES = 2**20
 LISTED_FAILURES = 1000  # more are counted
 LONGEST_VALUE_LISTED = 200  # characters
@@ -105,12 +106,11 @@ def validate_file(path: Path, suffix: str, table: Table, *, output: Path, worksp
         findings.add(Failure(None, None, None, f"it cannot be read: {str(error).partition(chr(10))[0]}"))
     if not (rows or findings.failed):
         findings.add(Failure(None, None, None, "it holds no rows"))
+    accepted = pl.scan_parquet(parts) if parts else pl.LazyFrame()
+    if not findings.failed:
+        _unique(accepted, rows, table, findings)
     if findings.failed:
         findings.failures.sort(key=lambda failure: failure.row or 0)
-        return Validated(rows, None, findings)
-    accepted = pl.scan_parquet(parts)
-    _unique(accepted, table, findings)
-    if findings.failed:
         return Validated(rows, None, findings)
     accepted.drop(ROW).sink_parquet(output)
     newest = accepted.select(pl.col(table.features.event_time).max()).collect().item() if table.features else None
@@ -225,7 +225,7 @@ def _same_columns(found: Sequence[str], table: Table) -> None:
 def _checked(chunk: pl.DataFrame, table: Table, findings: Findings) -> pl.DataFrame:
     """The chunk in the declared types; what is wrong with it is added to `findings`, row by row."""
     for name, column in table.columns.items():
-        if not _can_become(chunk.schema[name], column):
+        if not can_become(chunk.schema[name], column):
             told = f"its type is {chunk.schema[name]}, which cannot become {column.type}"
             raise Unreadable(None, told, column=name)
     typed = chunk.select(ROW, *(_typed(name, column, chunk.schema[name]) for name, column in table.columns.items()))
@@ -266,7 +266,7 @@ def _value(case: Mapping[str, Any]) -> str | None:
     return None if case["check"] == "not_nullable" else _short(case["failure_case"])
 
 
-def _can_become(given: pl.DataType, column: Column) -> bool:
+def can_become(given: pl.DataType, column: Column) -> bool:
     """Whether values of a file's type may be taken for the declared one without guessing."""
     if given == pl.String:
         return True
@@ -295,25 +295,28 @@ def _typed(name: str, column: Column, given: pl.DataType) -> pl.Expr:
     return value.cast(target, strict=False)
 
 
-def _unique(accepted: pl.LazyFrame, table: Table, findings: Findings) -> None:
+def _unique(accepted: pl.LazyFrame, rows: int, table: Table, findings: Findings) -> None:
+    """Rows that say again what must be said once. Equal rows fall into one share, and a share fits into memory."""
     if not table.unique:
         return
-    repeated = (
-        accepted.group_by(table.unique)
-        .agg(pl.col(ROW).min().alias("first"), pl.col(ROW).max().alias("last"), pl.len().alias("times"))
-        .filter(pl.col("times") > 1)
-        .sort("last")
-        .collect(engine="streaming")
-    )
-    together = ", ".join(table.unique)
-    for row in repeated.iter_rows(named=True):
-        value = ", ".join(_short(row[name]) for name in table.unique)
-        rule = f"it stands {row['times']} times, first in row {row['first']}; it must be unique"
-        findings.add(Failure(row["last"], together, value, rule))
+    keys, shares = accepted.select(ROW, *table.unique), rows // UNIQUE_ROWS_AT_ONCE + 1
+    for share in range(shares):
+        repeated = (
+            keys.filter(pl.struct(table.unique).hash() % shares == share)
+            .group_by(table.unique)
+            .agg(pl.col(ROW).min().alias("first"), pl.col(ROW).max().alias("last"), pl.len().alias("times"))
+            .filter(pl.col("times") > 1)
+            .collect(engine="streaming")
+        )
+        for row in repeated.iter_rows(named=True):
+            value = ", ".join(_short(row[name]) for name in table.unique)
+            rule = f"it stands {row['times']} times, first in row {row['first']}; it must be unique"
+            findings.add(Failure(row["last"], ", ".join(table.unique), value, rule))
 
 
 def _short(value: object) -> str:
-    text = str(value)
+    # What steers a terminal is shown, not sent.
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value)[: LONGEST_VALUE_LISTED + 1])
     return text if len(text) <= LONGEST_VALUE_LISTED else text[: LONGEST_VALUE_LISTED - 1] + "…"
 
 
