@@ -15,7 +15,6 @@ from groundplan_runtime.integrations.features import FeatureStore, latest
 HEADER = "image_id,digit,confidence,source,labelled_at\n"
 GOOD = HEADER + "img-1,3,0.5,customer,2026-11-20T12:00:00Z\nimg-2,4,,annotator,2026-11-20T13:00:00Z\n"
 BAD = HEADER + "img-1,3,0.5,customer,2026-11-20T12:00:00Z\nimg-2,12,,robot,2026-11-20\n"
-FUNCTION = "Validates a raw file into the curated zone or into quarantine"
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +123,6 @@ def test_the_catalogue_shows_the_table_as_it_was_declared(catalogued: Callable[[
     assert features["StorageDescriptor"]["Columns"][-1] == {"Name": "created_time", "Type": "timestamp"}
     assert curated["PartitionKeys"] == [{"Name": "arrived", "Type": "date"}]
     assert curated["Parameters"]["data-classification"] == "internal"
-
-
-def test_what_cannot_be_understood_waits_in_the_dead_letter_queue(deployed: Any, until: Callable[..., Any]) -> None:
-    functions, queues = deployed.client("lambda", "data"), deployed.client("sqs", "data")
-    [function] = [each for each in functions.list_functions()["Functions"] if each["Description"] == FUNCTION]
-    functions.invoke(FunctionName=function["FunctionName"], InvocationType="Event", Payload=b'{"detail": {}}')
-    url = queues.get_queue_url(QueueName=function["DeadLetterConfig"]["TargetArn"].rpartition(":")[2])["QueueUrl"]
-    until(lambda: queues.receive_message(QueueUrl=url).get("Messages"), "the event that could not be handled")
 
 
 @pytest.mark.parametrize(
