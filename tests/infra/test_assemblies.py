@@ -193,9 +193,11 @@ def test_a_training_role_reads_its_own_data_and_writes_its_own_prefix(assembly: 
         entry for entry in assembly.resources("AWS::IAM::ManagedPolicy") if entry[0] == "Workload-digit-reader"
     ]
     by_sid = {s["Sid"]: s for s in policy["Properties"]["PolicyDocument"]["Statement"]}
-    data, artefacts = assembly.names.lake_bucket("curated"), assembly.names.artefacts_bucket()
+    data = [assembly.names.lake_bucket("curated"), assembly.names.lake_bucket("features")]
+    artefacts = assembly.names.artefacts_bucket()
     own = f"arn:aws:s3:::{artefacts}/workloads/digit-reader"
-    assert by_sid["ReadData"]["Resource"] == f"arn:aws:s3:::{data}/digit-reader/*"
+    assert by_sid["ReadData"]["Resource"] == [f"arn:aws:s3:::{bucket}/digit-reader/*" for bucket in data]
+    assert by_sid["ListData"]["Resource"] == [f"arn:aws:s3:::{bucket}" for bucket in data]
     assert by_sid["ReadCode"]["Resource"] == f"{own}/code/*"
     assert sorted(by_sid["WriteOwnPrefix"]["Resource"]) == [f"{own}/checkpoints/*", f"{own}/output/*"]
     writers = [
