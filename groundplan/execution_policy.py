@@ -89,6 +89,7 @@ BOUNDARY_ACTIONS = (
     "ecr:InitiateLayerUpload",
     "ecr:PutImage",
     "ecr:UploadLayerPart",
+    "glue:GetTable",
     "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",

@@ -5,8 +5,8 @@ from typing import Literal
 
 from groundplan.environment import AccountName, Environment
 
-Zone = Literal["raw", "curated", "features"]
-ZONES: tuple[Zone, ...] = ("raw", "curated", "features")
+Zone = Literal["raw", "curated", "features", "quarantine"]
+ZONES: tuple[Zone, ...] = ("raw", "curated", "features", "quarantine")
 WORKLOAD_TAG = "workload"  # the tag of a role by which policies know whose data it may see
 
 
@@ -15,7 +15,7 @@ class Names:
     """Every physical name of one environment.
 
     S3 bucket names are unique in the world and at most 63 characters long, so they end in account and region:
-    with the longest prefix, environment and region the longest bucket name here has 58 characters.
+    with the longest prefix, environment and region the longest bucket name here has 59 characters.
     """
 
     environment: Environment
@@ -63,6 +63,10 @@ class Names:
         """Bucket of a zone of the lake, in the data account."""
         return self._bucket(zone, self.environment.accounts.data)
 
+    def catalogue_database(self, zone: Zone) -> str:
+        """Glue database of a zone; Glue and Athena take lower-case letters, digits and underscores."""
+        return f"{self.stem}_{zone}".replace("-", "_")
+
     def lake_logs_bucket(self) -> str:
         """Where the access logs of the data account's buckets go."""
         return self.environment.existing.data_log_bucket or self._bucket("lake-logs", self.environment.accounts.data)
@@ -109,3 +113,8 @@ class Names:
 
     def _bucket(self, purpose: str, account: str) -> str:
         return f"{self.stem}-{purpose}-{account}-{self.environment.region}"
+
+
+def catalogue_table(workload: str, table: str) -> str:
+    """Name of a workload's table in the catalogue; workloads and tables have no two underscores in a row."""
+    return f"{workload.replace('-', '_')}__{table}"

@@ -10,12 +10,15 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 from groundplan.environment import Environment
 from groundplan.estimate import Usage
 from groundplan.names import Names
+from groundplan.table import read_tables
 from groundplan.workload import Workload
 from groundplan_constructs import CostCeilings, CostCeilingsProps, FunctionPackage
 from stacks.ai_platform import Platform
 from stacks.data_lake import DataLake
+from stacks.intake import Intake
 from stacks.lineage import Lineage
 from stacks.network import Network
+from stacks.tables import Tables
 from stacks.workload import WorkloadStack
 
 
@@ -24,6 +27,8 @@ class Stacks:
     """The stacks of one environment."""
 
     data_lake: DataLake
+    intake: Intake
+    tables: Sequence[Tables]
     platform: Platform
     network: Network
     lineage: Lineage
@@ -35,16 +40,34 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
     names = Names(environment)
     validations = cdk.Validations.of(app)
     validations.add_plugins(AwsSolutionsChecks(), NIST80053R5Checks(), PCIDSS321Checks(), _ceilings(environment))
-    package = FunctionPackage(
-        requirements=root / "runtime/requirements.lock",
-        sources=[root / "groundplan", root / "runtime/groundplan_runtime"],
-        architecture=environment.architecture,
-        cache=root / ".groundplan/functions",
+    package, tables_package = (
+        FunctionPackage(
+            requirements=root / "runtime" / lock,
+            sources=[root / "groundplan", root / "runtime/groundplan_runtime"],
+            architecture=environment.architecture,
+            cache=root / ".groundplan/functions",
+        )
+        for lock in ("requirements.lock", "tables.lock")
     )
     platform = Platform(app, "Platform", names=names)
     network = Network(app, "Network", names=names, platform=platform)
+    lake = DataLake(app, "DataLake", names=names)
+    declared = {workload.name: read_tables(root, workload) for workload in workloads}
     stacks = Stacks(
-        data_lake=DataLake(app, "DataLake", names=names),
+        data_lake=lake,
+        intake=Intake(app, "Intake", names=names, lake=lake, package=tables_package),
+        tables=[
+            Tables(
+                app,
+                f"Tables-{workload.name}",
+                names=names,
+                lake=lake,
+                workload=workload,
+                tables=declared[workload.name],
+            )
+            for workload in workloads
+            if declared[workload.name]
+        ],
         platform=platform,
         network=network,
         lineage=Lineage(app, "Lineage", names=names, platform=platform, package=package),
@@ -60,9 +83,9 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
             for workload in workloads
         ],
     )
-    for stack in (stacks.data_lake, stacks.platform, stacks.network, stacks.lineage):
+    for stack in (stacks.data_lake, stacks.intake, stacks.platform, stacks.network, stacks.lineage):
         _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)
-    for stack in stacks.workloads:
+    for stack in (*stacks.workloads, *stacks.tables):
         workload = stack.workload
         _tag(stack, environment, workload=workload.name, owner=workload.owner, cost_centre=workload.cost_centre)
     return stacks

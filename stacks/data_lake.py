@@ -7,14 +7,14 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from groundplan.names import WORKLOAD_TAG, ZONES, Names
-from groundplan_constructs import AccessLogBucket, EncryptedBucket, EncryptedBucketProps, EncryptionKey
+from groundplan_constructs import AccessLogBucket, AlarmTopic, EncryptedBucket, EncryptedBucketProps, EncryptionKey
 from stacks.account_stack import AccountStack
 
 TENANT = f"${{aws:PrincipalTag/{WORKLOAD_TAG}}}"
 
 
 class DataLake(AccountStack):
-    """Buckets for raw, curated and features; training roles of the ai account read below their workload's prefix."""
+    """Four zones, a bucket each; training roles of the ai account read what is theirs in curated and features."""
 
     def __init__(self, scope: Construct, construct_id: str, *, names: Names) -> None:
         super().__init__(scope, construct_id, names=names, account="data", description="Data lake")
@@ -23,6 +23,16 @@ class DataLake(AccountStack):
         self.key = EncryptionKey(
             self, "Key", alias=f"{names.stem}-lake", retain=retain, existing_arn=existing.data_key_arn
         )
+        self.key.allow_log_groups()
+        self.key.allow_service("Alarms", "cloudwatch.amazonaws.com")
+        self.key.allow_service("Events", "events.amazonaws.com")
+        self.alarms = AlarmTopic(
+            self,
+            "Alarms",
+            topic_name=f"{names.stem}-lake-alarms",
+            encryption_key=self.key.key,
+            email=names.environment.alarm_email,
+        ).topic
         logs = [] if existing.data_log_bucket else [self._access_logs(names.lake_logs_bucket(), retain)]
         for zone in ZONES:
             bucket = EncryptedBucket(
@@ -33,19 +43,22 @@ class DataLake(AccountStack):
                     encryption_key=self.key.key,
                     access_logs_bucket=names.lake_logs_bucket(),
                     retain=retain,
+                    tells_events=zone == "raw",
                     lifecycle_rules=[_cool_down()] if zone == "raw" else [],
                 ),
             )
             bucket.node.add_dependency(*logs)
             cdk.Tags.of(bucket).add("data-zone", zone)
-            if zone == "curated":
+            if zone in ("curated", "features"):
                 self._let_training_read(bucket.bucket)
+            if zone == "quarantine":
+                continue  # what lies there is in no table
             glue.CfnDatabase(
                 self,
                 f"{zone.capitalize()}Catalogue",
                 catalog_id=self.account,
                 database_input=glue.CfnDatabase.DatabaseInputProperty(
-                    name=f"{names.stem}-{zone}".replace("-", "_"),
+                    name=names.catalogue_database(zone),
                     description=f"Tables of the {zone} zone",
                     location_uri=f"s3://{names.lake_bucket(zone)}/",
                 ),

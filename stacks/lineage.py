@@ -47,7 +47,11 @@ class Lineage(AccountStack):
             ),
         )
         self.dead_letters = DeadLetterQueue(
-            self, "DeadLetters", encryption_key=platform.key, alarm_topic=platform.alarms
+            self,
+            "DeadLetters",
+            encryption_key=platform.key,
+            alarm_topic=platform.alarms,
+            runbook="docs/runbooks/lineage.md",
         )
         self._key, self._package = platform.key, package
         record = self._function("Record", "record_lineage", at_once=10, description="Writes down a change")

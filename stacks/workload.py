@@ -69,7 +69,10 @@ class WorkloadStack(AccountStack):
                 role_name=names.training_role(workload.name),
                 workload=workload.name,
                 data_account=environment.accounts.data,
-                data_bucket=s3.Bucket.from_bucket_name(self, "Data", names.lake_bucket("curated")),
+                data_buckets=[
+                    s3.Bucket.from_bucket_name(self, "Data", names.lake_bucket("curated")),
+                    s3.Bucket.from_bucket_name(self, "Features", names.lake_bucket("features")),
+                ],
                 artefacts_bucket=artefacts,
                 encryption_key=platform.key,
                 repository=repository,

@@ -2,11 +2,13 @@
 
 from groundplan_constructs.access_log_bucket import AccessLogBucket
 from groundplan_constructs.alarm_topic import AlarmTopic
+from groundplan_constructs.catalogued_table import CataloguedTable, CataloguedTableProps
 from groundplan_constructs.cost_ceilings import CostCeilings, CostCeilingsProps
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
 from groundplan_constructs.flow_log import FlowLog, FlowLogProps
+from groundplan_constructs.freshness_alarm import FreshnessAlarm
 from groundplan_constructs.function_package import FunctionPackage
 from groundplan_constructs.iam_path import keep_iam_path
 from groundplan_constructs.image_build import ImageBuild, ImageBuildProps
@@ -20,6 +22,8 @@ from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
 __all__ = [
     "AccessLogBucket",
     "AlarmTopic",
+    "CataloguedTable",
+    "CataloguedTableProps",
     "CostCeilings",
     "CostCeilingsProps",
     "DeadLetterQueue",
@@ -28,6 +32,7 @@ __all__ = [
     "EncryptionKey",
     "FlowLog",
     "FlowLogProps",
+    "FreshnessAlarm",
     "FunctionPackage",
     "ImageBuild",
     "ImageBuildProps",

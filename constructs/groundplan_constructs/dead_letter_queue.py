@@ -15,7 +15,13 @@ class DeadLetterQueue(Construct):
     """An encrypted queue that keeps messages for 14 days (SQS's longest), and an alarm at the first one."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, encryption_key: kms.IKey, alarm_topic: sns.ITopic
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        encryption_key: kms.IKey,
+        alarm_topic: sns.ITopic,
+        runbook: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self.queue = sqs.Queue(
@@ -29,7 +35,7 @@ class DeadLetterQueue(Construct):
         self.alarm = cloudwatch.Alarm(
             self,
             "NotEmpty",
-            alarm_description=f"{self.node.path}: events wait in the dead-letter queue; see docs/runbooks/lineage.md",
+            alarm_description=f"{self.node.path}: events wait in the dead-letter queue; see {runbook}",
             metric=self.queue.metric_approximate_number_of_messages_visible(
                 period=cdk.Duration.minutes(1), statistic="Maximum"
             ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_kms as kms
@@ -26,6 +27,7 @@ class EncryptedBucketProps:
     encryption_key: kms.IKey
     access_logs_bucket: str
     retain: bool
+    tells_events: bool = False  # every change becomes an event of EventBridge
     lifecycle_rules: Sequence[s3.LifecycleRule] = field(default_factory=tuple[s3.LifecycleRule, ...])
 
 
@@ -60,6 +62,13 @@ class EncryptedBucket(Construct):
             if props.retain
             else cdk.RemovalPolicy.DESTROY,
         )
+        if props.tells_events:
+            # The L2's own switch brings a custom resource.
+            cast(
+                s3.CfnBucket, self.bucket.node.default_child
+            ).notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+                event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+            )
         acknowledge(
             self.bucket,
             "AccessLogBucket admits every bucket of its account by itself.",

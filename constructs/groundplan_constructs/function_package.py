@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,14 +52,10 @@ class FunctionPackage:
         dependencies = self._dependencies()
         target = self.cache / f"{self._digest(dependencies.name)}.zip"
         if not target.exists():
-            draft = _beside(target)
-            with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, file in sorted([*_files(dependencies), *self._own_files()]):
-                    entry = zipfile.ZipInfo(name, _EPOCH)
-                    entry.external_attr = 0o644 << 16
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                    archive.writestr(entry, file.read_bytes())
-            draft.replace(target)
+            packed = dependencies.with_suffix(".zip")
+            if not packed.exists():  # compressed once for each lock: it is nearly all of the work
+                _pack(packed, _files(dependencies))
+            _pack(target, self._own_files(), after=packed)
         return target
 
     def _dependencies(self) -> Path:
@@ -114,6 +110,20 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
         for name in sorted(set(names) - _LEFT_OUT(current, names)):
             file = Path(current, name)
             yield file.relative_to(folder).as_posix(), file
+
+
+def _pack(target: Path, files: Iterable[tuple[str, Path]], *, after: Path | None = None) -> None:
+    """A zip file of `files`, equal for equal files, behind those of the zip file `after`."""
+    draft = _beside(target)
+    if after:
+        shutil.copyfile(after, draft)
+    with zipfile.ZipFile(draft, "a" if after else "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, file in sorted(files):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, file.read_bytes())
+    draft.replace(target)
 
 
 def _beside(target: Path) -> Path:

@@ -34,6 +34,7 @@ class PythonFunctionProps:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     dead_letter_queue: DeadLetterQueue | None = None
     timeout_seconds: int = 60
+    storage_mib: int = 512  # of /tmp
     memory_mib: int = 1024  # processor time comes with memory; imports are most of a cold start
 
 
@@ -72,6 +73,7 @@ class PythonFunction(Construct):
             role=self.role.without_policy_updates(),
             timeout=cdk.Duration.seconds(props.timeout_seconds),
             memory_size=props.memory_mib,
+            ephemeral_storage_size=cdk.Size.mebibytes(props.storage_mib) if props.storage_mib != 512 else None,
             reserved_concurrent_executions=props.reserved_concurrency,
             environment={
                 "POWERTOOLS_SERVICE_NAME": props.handler.split(".")[-2],

@@ -17,13 +17,13 @@ from groundplan_constructs.permissions import Permissions
 class TrainingRoleProps:
     """Whose role it is and what it reaches.
 
-    `data_bucket` is the lake's bucket in the data account, by name; `data_account` its 12 digits.
+    `data_buckets` are those of the lake that it reads, in the data account, by name; `data_account` its 12 digits.
     """
 
     role_name: str
     workload: str
     data_account: str
-    data_bucket: s3.IBucket
+    data_buckets: Sequence[s3.IBucket]
     artefacts_bucket: s3.IBucket
     encryption_key: kms.IKey
     repository: ecr.IRepository
@@ -64,21 +64,25 @@ class TrainingRole(Construct):
         self._join_network(props)
 
     def _read_data(self, props: TrainingRoleProps) -> None:
-        stack, bucket = cdk.Stack.of(self), props.data_bucket
+        stack, buckets = cdk.Stack.of(self), props.data_buckets
         self.permissions.allow(
             "ReadData",
             ["s3:GetObject", "s3:GetObjectVersion"],
-            [bucket.arn_for_objects(f"{props.workload}/*")],
+            [bucket.arn_for_objects(f"{props.workload}/*") for bucket in buckets],
             wildcard="The objects below its workload's own prefix of the lake.",
         )
-        self._list("ListData", bucket, f"{props.workload}/*")
+        self._list("ListData", buckets, f"{props.workload}/*")
         self.permissions.allow(
             "DecryptData",
             ["kms:Decrypt"],
             [stack.format_arn(service="kms", account=props.data_account, resource="key", resource_name="*")],
             conditions={
                 "StringEquals": {"kms:ViaService": f"s3.{stack.region}.amazonaws.com"},
-                "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket.bucket_arn, bucket.arn_for_objects("*")]},
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:s3:arn": [
+                        arn for bucket in buckets for arn in (bucket.bucket_arn, bucket.arn_for_objects("*"))
+                    ]
+                },
             },
             wildcard="The key's id is known in the data account alone: its policy admits this role, and here S3 as "
             "the caller and the bucket in the encryption context narrow it to the lake's own.",
@@ -98,7 +102,7 @@ class TrainingRole(Construct):
             [bucket.arn_for_objects(f"{prefix}/{part}/*") for part in ("output", "checkpoints")],
             wildcard="The models and checkpoints below its workload's own prefix.",
         )
-        self._list("ListOwnPrefix", bucket, f"{prefix}/*")
+        self._list("ListOwnPrefix", [bucket], f"{prefix}/*")
         # SageMaker passes the key on to the disks of its machines, as a grant.
         self.permissions.allow(
             "EncryptVolumes",
@@ -184,7 +188,10 @@ class TrainingRole(Construct):
             wildcard="IAM offers no resource for these; they show the network and change nothing.",
         )
 
-    def _list(self, sid: str, bucket: s3.IBucket, prefix: str) -> None:
+    def _list(self, sid: str, buckets: Sequence[s3.IBucket], prefix: str) -> None:
         self.permissions.allow(
-            sid, ["s3:ListBucket"], [bucket.bucket_arn], conditions={"StringLike": {"s3:prefix": prefix}}
+            sid,
+            ["s3:ListBucket"],
+            [bucket.bucket_arn for bucket in buckets],
+            conditions={"StringLike": {"s3:prefix": prefix}},
         )

@@ -64,9 +64,9 @@ def _deploy(accounts: Accounts, show: Callable[[str], None]) -> Accounts:
         ["deploy", "--all", "--concurrency", "4", "--progress", "events", "--require-approval", "never"],
         show=lambda line: show(f"     {line}") if _tells_a_stack(line) else None,
     )
-    for stack in orphans(accounts):
+    for stack, account in orphans(accounts):
         show(f"     {stack} stands although its workload's folder is gone; groundplan destroy takes it down, or")
-        show(f"     aws cloudformation delete-stack --stack-name {stack}, in the ai account")
+        show(f"     aws cloudformation delete-stack --stack-name {stack}, in the {account} account")
     finished = [line for line in lines if line.startswith(DONE)]
     unchanged = [line for line in finished if "(no changes)" in line]
     changed = len(finished) - len(unchanged)

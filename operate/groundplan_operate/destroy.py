@@ -45,8 +45,8 @@ def destroy(environment_name: str, yes: bool) -> None:
             # Access logs and last events may have come into a bucket after it was emptied.
             if attempt == ATTEMPTS:
                 raise
-    for stack in orphans(accounts):
-        delete(accounts, stack)
+    for stack, account in orphans(accounts):
+        delete(accounts, stack, account)
         click.echo(f"{stack}: deleted; its workload's folder was gone already")
     click.echo(f"done: {environment.name} is gone; the accounts stay bootstrapped")
 

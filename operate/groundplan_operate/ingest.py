@@ -13,27 +13,53 @@ from rich.progress import track
 from groundplan.canonical import digest, left_out, tree_digest
 from groundplan.environment import read_environment
 from groundplan.manifest import Entry, Manifest
-from groundplan.refusal import bad
+from groundplan.refusal import Refused, bad
 from groundplan.workload import Workload, read_workload
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.lake import bucket_of, holds, upload
 from groundplan_operate.options import as_json, in_environment, repository
+from groundplan_operate.raw_file import bring_in, told
 
 _TO_PEOPLE = Console(stderr=True)
 
 
 @click.command
 @click.argument("workload_name", metavar="WORKLOAD")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source", metavar="SOURCE", type=click.Path(exists=True, path_type=Path))
+@click.option("--table", "table_name", help="SOURCE is a file with rows of this table of the workload")
 @in_environment
 @as_json
-def ingest(workload_name: str, folder: Path, environment_name: str, as_json: bool) -> None:
-    """Put FOLDER, with one folder below it for each channel, into the lake as the data set of WORKLOAD.
+def ingest(workload_name: str, source: Path, table_name: str | None, environment_name: str, as_json: bool) -> None:
+    """Put SOURCE, a folder with one folder below it for each channel, into the lake as the data set of WORKLOAD.
 
     The same bytes again change nothing: they keep their place, their versions and their manifest.
+
+    With --table, SOURCE is a CSV or Parquet file. It lands in the raw zone, is validated, and its rows are accepted
+    all together or the file is quarantined with the reasons, row by row; then the exit status is 1.
     """
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
-    manifest = put_dataset(accounts, read_workload(root, workload_name), folder)
+    workload = read_workload(root, workload_name)
+    if table_name is None:
+        _ingest_dataset(accounts, workload, source, as_json)
+    else:
+        _ingest_file(accounts, workload, table_name, source, as_json)
+
+
+def _ingest_file(accounts: Accounts, workload: Workload, table_name: str, file: Path, as_json: bool) -> None:
+    document = bring_in(accounts, workload, table_name, file)
+    if as_json:
+        click.echo(json.dumps(document))
+    else:
+        click.echo("\n".join(told(document)))
+    if document["verdict"] != "accepted":
+        raise Refused(f"{file}: quarantined, {document['failed']:,} findings")
+
+
+def _ingest_dataset(accounts: Accounts, workload: Workload, folder: Path, as_json: bool) -> None:
+    if not folder.is_dir():
+        raise bad("", "folder", str(folder), "a data set is a folder; a file of a table needs --table NAME")
+    manifest = put_dataset(accounts, workload, folder)
     for name in left_out(folder):
         click.echo(f"left out, because it is hidden: {name}", err=True)
     if as_json:
@@ -46,17 +72,10 @@ def ingest(workload_name: str, folder: Path, environment_name: str, as_json: boo
 
 def put_dataset(accounts: Accounts, workload: Workload, folder: Path) -> Manifest:
     """Upload what is not there yet, write the manifest, and point `current.json` at it, in this order."""
-    bucket, base = accounts.names.lake_bucket("curated"), f"{workload.name}/{workload.data.dataset}"
-    files = _files(workload, folder)
+    base, files = f"{workload.name}/{workload.data.dataset}", _files(workload, folder)
     prefix = f"{base}/{digest(files)[:16]}"
     s3 = accounts.client("s3", "data")
-    try:
-        s3.head_bucket(Bucket=bucket)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
-            raise
-        deploy = f"make deploy ENV={accounts.environment.name}"
-        raise bad("", "bucket", bucket, f"it does not exist; deploy the environment first: {deploy}") from None
+    bucket = bucket_of(accounts, s3, "curated")
     entries = [
         Entry(
             name, _put(s3, bucket, f"{prefix}/{name}", folder / name, sha256), sha256, (folder / name).stat().st_size
@@ -104,13 +123,5 @@ def _files(workload: Workload, folder: Path) -> dict[str, str]:
 
 def _put(s3: Any, bucket: str, key: str, file: Path, sha256: str) -> str:
     """Upload a file unless the very bytes are there; the version of the object."""
-    try:
-        found = s3.head_object(Bucket=bucket, Key=key)
-        if found["Metadata"].get("sha256") == sha256 and found["ContentLength"] == file.stat().st_size:
-            return str(found["VersionId"])
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "404":
-            raise
-    # In parts where it is large; S3 checks each part as it arrives.
-    s3.upload_file(str(file), bucket, key, ExtraArgs={"Metadata": {"sha256": sha256}, "ChecksumAlgorithm": "SHA256"})
-    return str(s3.head_object(Bucket=bucket, Key=key)["VersionId"])
+    found = holds(s3, bucket, key, file, sha256)
+    return str(found["VersionId"]) if found else upload(s3, bucket, key, file, sha256)

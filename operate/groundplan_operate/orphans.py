@@ -2,22 +2,34 @@
 
 from typing import Any
 
-from groundplan.workload import workload_names
+from groundplan.environment import AccountName
+from groundplan.table import read_tables
+from groundplan.workload import read_workloads
 from groundplan_operate.accounts import Accounts
 
-
-def orphans(accounts: Accounts) -> list[str]:
-    """Names of the stacks, sorted."""
-    expected = {accounts.names.stack(f"Workload-{name}") for name in workload_names(accounts.root)}
-    prefix = accounts.names.stack("Workload-")
-    pages = accounts.client("cloudformation", "ai").get_paginator("describe_stacks").paginate()
-    stacks: list[dict[str, Any]] = [stack for page in pages for stack in page["Stacks"]]
-    found = {str(stack["StackName"]) for stack in stacks if stack["StackStatus"] != "DELETE_COMPLETE"}
-    return sorted(name for name in found - expected if name.startswith(prefix))
+KINDS: dict[str, AccountName] = {"Workload": "ai", "Tables": "data"}
 
 
-def delete(accounts: Accounts, stack: str) -> None:
+def orphans(accounts: Accounts) -> list[tuple[str, AccountName]]:
+    """Names of the stacks and their accounts."""
+    expected: set[str] = set()
+    for workload in read_workloads(accounts.root):
+        kinds = KINDS if read_tables(accounts.root, workload) else {"Workload"}
+        expected |= {accounts.names.stack(f"{kind}-{workload.name}") for kind in kinds}
+    found: list[tuple[str, AccountName]] = []
+    for kind, account in KINDS.items():
+        pages = accounts.client("cloudformation", account).get_paginator("describe_stacks").paginate()
+        stacks: list[dict[str, Any]] = [stack for page in pages for stack in page["Stacks"]]
+        names = {str(stack["StackName"]) for stack in stacks if stack["StackStatus"] != "DELETE_COMPLETE"}
+        prefix = accounts.names.stack(f"{kind}-")
+        for name in sorted(names - expected):
+            if name.startswith(prefix):
+                found.append((name, account))
+    return found
+
+
+def delete(accounts: Accounts, stack: str, account: AccountName) -> None:
     """Delete one, and wait until it is gone."""
-    client = accounts.client("cloudformation", "ai")
+    client = accounts.client("cloudformation", account)
     client.delete_stack(StackName=stack)
     client.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 600})

@@ -6,13 +6,20 @@ from typing import Any
 
 import pytest
 
+from groundplan.names import ZONES
+from groundplan.refusal import BadInput
+from groundplan_runtime.intake_settings import Settings as IntakeSettings
 from groundplan_runtime.lineage_settings import Settings
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 
 
-def functions(assembly: Any) -> list[Mapping[str, Any]]:
-    return [function["Properties"] for _, _, function in assembly.resources("AWS::Lambda::Function")]
+def functions(assembly: Any, of: str | None = None) -> list[Mapping[str, Any]]:
+    return [
+        function["Properties"]
+        for stack, _, function in assembly.resources("AWS::Lambda::Function")
+        if of in (None, stack)
+    ]
 
 
 def test_every_handler_exists(assembly: Any) -> None:
@@ -22,7 +29,7 @@ def test_every_handler_exists(assembly: Any) -> None:
 
 
 def test_the_lineage_functions_find_their_settings(assembly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for function in functions(assembly):
+    for function in functions(assembly, "Lineage"):
         variables = function["Environment"]["Variables"]
         for name, value in variables.items():
             monkeypatch.setenv(name, str(value))
@@ -30,6 +37,20 @@ def test_the_lineage_functions_find_their_settings(assembly: Any, monkeypatch: p
         assert settings.event_bucket == assembly.names.events_bucket()
         for name in variables:
             monkeypatch.delenv(name)
+
+
+def test_the_intake_finds_its_settings(assembly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    [function] = functions(assembly, "Intake")
+    for name, value in function["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, value)
+    settings = IntakeSettings.read()
+    assert settings.buckets == {zone: assembly.names.lake_bucket(zone) for zone in ZONES}
+    assert settings.database == assembly.names.catalogue_database("curated")
+    # The file, its parts, and twice its rows as Parquet lie on the function's disk at most.
+    assert settings.largest_mib * 4 <= function["EphemeralStorage"]["Size"]
+    monkeypatch.delenv("QUARANTINE_BUCKET")
+    with pytest.raises(BadInput, match="QUARANTINE_BUCKET"):
+        IntakeSettings.read()
 
 
 def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,17 @@ CASES = [
         lambda glue, ids: glue.get_database(Name=ids["It"]),
     ),
     Case(
+        "AWS::Glue::Table",
+        {
+            "CatalogId": reference("AWS::AccountId"),
+            "DatabaseName": reference("Database"),
+            "TableInput": {"Name": "trial", "Parameters": {"declaration": "{}"}},
+        },
+        "glue",
+        lambda glue, ids: glue.get_table(DatabaseName=ids["Database"], Name=ids["It"])["Table"]["Parameters"],
+        {"Database": {"Type": "AWS::Glue::Database", "Properties": {"DatabaseInput": {"Name": "trial"}}}},
+    ),
+    Case(
         "AWS::ECR::Repository",
         {"ImageTagMutability": "IMMUTABLE"},
         "ecr",

@@ -57,7 +57,8 @@ def test_a_deployment_that_was_killed_half_way_is_finished_by_the_next(own: Any,
     assert "done:" in done.stdout
     stacks = client(tmp_path, "cloudformation", "222222222222").describe_stacks()["Stacks"]
     assert {stack["StackStatus"] for stack in stacks} == {"CREATE_COMPLETE"}
-    assert len(stacks) == 3 + len(workload_names(ROOT))  # bootstrap, Platform and Lineage
+    expected = ["Platform", "Lineage", *(f"Workload-{name}" for name in workload_names(ROOT))]
+    assert {f"groundplan-local-{name}" for name in expected} <= {stack["StackName"] for stack in stacks}
 
 
 def test_a_dead_embedded_aws_is_said_and_replaced(own: Any, tmp_path: Path) -> None:
@@ -77,7 +78,12 @@ def test_a_dead_embedded_aws_is_said_and_replaced(own: Any, tmp_path: Path) -> N
     nothing = json.dumps({"Resources": {"Nothing": {"Type": "AWS::SNS::Topic"}}})
     cloudformation = client(tmp_path, "cloudformation", "222222222222")
     cloudformation.create_stack(StackName="groundplan-local-Workload-gone", TemplateBody=nothing)
-    assert "groundplan-local-Workload-gone stands although" in own("deploy", "-e", "local").stdout
+    client(tmp_path, "cloudformation", "444444444444").create_stack(
+        StackName="groundplan-local-Tables-gone", TemplateBody=nothing
+    )
+    said = own("deploy", "-e", "local").stdout
+    assert "groundplan-local-Workload-gone stands although" in said
+    assert "delete-stack --stack-name groundplan-local-Tables-gone, in the data account" in said
     # And taken down again, though half of it is gone already.
     cloudformation.delete_stack(StackName="groundplan-local-Lineage")
     gone = own("destroy", "-e", "local")
