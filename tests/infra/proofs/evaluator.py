@@ -1,0 +1,236 @@
+"""Judges a request by all policies that apply to it: identity, boundary, session, resource, endpoint, organisation.
+
+Whether one statement applies to a request (action, resource, condition operators) is judged by ministack's evaluator,
+which was not written for this project. Here is what it lacks: policy variables, ARN operators segment by segment, the
+request's own condition keys, principals, and how AWS combines the kinds of policies:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import import_module
+from typing import Any, Literal
+
+ministack: Any = import_module("ministack.core.iam_evaluator")
+
+Kind = Literal["role", "user", "root", "service", "anonymous"]
+Value = str | Sequence[str]
+VARIABLE = re.compile(r"\$\{([^}]+)\}")
+ACCOUNT = re.compile(r"(?:arn:[a-z-]+:iam::)?(\d{12})(?::root)?")
+NOTHING = "\0"  # what a variable without a value becomes: it equals no text of a request
+# Services whose resource policy must allow even principals of its own account.
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html, and trust policies of roles
+POLICY_DECIDES = ("kms", "sts")
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """One statement as it stands in a policy document."""
+
+    document: Mapping[str, Any]
+
+    @property
+    def effect(self) -> str:
+        """Allow or Deny."""
+        return self.document["Effect"]
+
+    @cached_property
+    def parsed(self) -> Any:
+        """As ministack reads it."""
+        [statement] = ministack.parse_policy_document({"Statement": [dict(self.document)]})
+        return statement
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """A policy document; `name` says where it stands."""
+
+    name: str
+    statements: tuple[Statement, ...]
+
+    @classmethod
+    def read(cls, name: str, document: Mapping[str, Any]) -> "Policy":
+        """From a document with one statement or a list of them."""
+        found = document["Statement"]
+        return cls(name, tuple(Statement(entry) for entry in ([found] if isinstance(found, dict) else found)))
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Who asks for what. `caller` is an ARN, or the name of a service; condition keys in `context` in any case."""
+
+    caller: str
+    kind: Kind
+    account: str
+    action: str
+    resource: str
+    owner: str
+    context: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    session: str | None = None
+    applied: dict[Statement, bool] = field(default_factory=dict[Statement, bool], repr=False)
+
+    @cached_property
+    def keys(self) -> dict[str, Value]:
+        """The context with its keys in lower case: condition keys know no case."""
+        return {key.lower(): value for key, value in self.context.items()}
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What applies to a request. None is a kind of policy that does not take part.
+
+    `control` (service control policies) and `resource_control` are levels, from the root of the organisation down:
+    each level must allow. AWS adds a full allow to every level of resource control policies by itself.
+    """
+
+    identity: Sequence[Policy] = ()
+    boundary: Policy | None = None
+    session: Policy | None = None
+    resource: Policy | None = None
+    endpoint: Policy | None = None
+    control: Sequence[Sequence[Policy]] = ()
+    resource_control: Sequence[Sequence[Policy]] = ()
+
+
+def allows(request: Request, policies: Policies) -> bool:
+    """Whether AWS would let the request pass."""
+    limits = [[limit] for limit in (policies.boundary, policies.session) if limit]
+    control = [] if request.kind in ("service", "anonymous") else policies.control
+    named = [policy for policy in (policies.resource, policies.endpoint) if policy]
+    for group in ([*policies.identity], *limits, *control, *policies.resource_control):
+        if _matches(request, group, "Deny"):
+            return False
+    if any(_naming(request, policy, "Deny") for policy in named):
+        return False
+    if not all(_matches(request, level, "Allow") for level in control):
+        return False
+    if policies.endpoint and not _naming(request, policies.endpoint, "Allow"):
+        return False
+    return _granted(request, policies, limits)
+
+
+def _granted(request: Request, policies: Policies, limits: Sequence[Sequence[Policy]]) -> bool:
+    within = all(_matches(request, limit, "Allow") for limit in limits)
+    identity = within and (request.kind == "root" or _matches(request, policies.identity, "Allow"))
+    naming = _naming(request, policies.resource, "Allow") if policies.resource else set[str]()
+    if request.kind in ("service", "anonymous"):
+        return bool(naming)
+    if request.account != request.owner:
+        return identity and bool(naming)
+    # A policy that names the account hands the decision to its identity policies; one that names the caller decides.
+    # Its boundary narrows a role and everybody, but not a user or a session that is named itself.
+    directly = "self" in naming or ("caller" in naming and within)
+    if request.action.split(":")[0] in POLICY_DECIDES:
+        return directly or ("account" in naming and identity)
+    return directly or identity
+
+
+def _matches(request: Request, policies: Iterable[Policy], effect: str) -> bool:
+    return any(
+        statement.effect == effect and applies(statement, request)
+        for policy in policies
+        for statement in policy.statements
+    )
+
+
+def _naming(request: Request, policy: Policy, effect: str) -> set[str]:
+    """How the statements of this effect that apply name the caller."""
+    return {
+        how
+        for statement in policy.statements
+        if statement.effect == effect and (how := names(statement, request)) and applies(statement, request)
+    }
+
+
+def names(statement: Statement, request: Request) -> str | None:
+    """How a statement of a resource policy names the caller: `account`, `caller`, `self` (its session), or not."""
+    document = statement.document
+    if "NotPrincipal" in document:
+        return None if _named(document["NotPrincipal"], request) else "caller"
+    return _named(document.get("Principal"), request)
+
+
+def _named(principal: Any, request: Request) -> str | None:
+    if principal == "*":
+        return "caller"
+    for kind, value in (principal or {}).items():
+        for entry in [value] if isinstance(value, str) else value:
+            if kind == "Service":
+                if request.kind == "service" and entry.lower() == request.caller.lower():
+                    return "caller"
+            elif kind == "AWS" and (how := _named_arn(entry, request)):
+                return how
+    return None
+
+
+def _named_arn(entry: str, request: Request) -> str | None:
+    if entry == "*":
+        return "caller"
+    if request.kind in ("service", "anonymous"):
+        return None
+    if account := ACCOUNT.fullmatch(entry):
+        return "account" if account[1] == request.account else None
+    if entry == request.session or (entry == request.caller and request.kind == "user"):
+        return "self"
+    return "caller" if entry == request.caller else None
+
+
+def applies(statement: Statement, request: Request) -> bool:
+    """Whether action, resource and conditions of a statement fit a request. Remembered in the request."""
+    known = request.applied.get(statement)
+    if known is None:
+        known = request.applied[statement] = _applies(statement, request)
+    return known
+
+
+def _applies(statement: Statement, request: Request) -> bool:
+    parsed = statement.parsed
+    filled = replace(
+        parsed,
+        resources=[_fill(text, request) for text in parsed.resources],
+        not_resources=[_fill(text, request) for text in parsed.not_resources],
+        conditions=_conditions(parsed.conditions or {}, request),
+    )
+    context = ministack.EvalContext(
+        principal_arn=request.caller,
+        principal_type=request.kind,
+        principal_account=request.account,
+        action=request.action,
+        resource_arn=request.resource,
+        region="",
+        service_context={f"request:{key}": value for key, value in request.keys.items()},
+    )
+    return ministack.evaluate(context, [[filled]]).decision != "ImplicitDeny"
+
+
+def _conditions(conditions: Mapping[str, Mapping[str, Any]], request: Request) -> dict[str, dict[str, list[str]]]:
+    """With variables filled, ARNs compared, and keys under names for which ministack has no values of its own."""
+    result: dict[str, dict[str, list[str]]] = {}
+    for operator, block in conditions.items():
+        for key, value in block.items():
+            expected = [_fill(str(entry), request) for entry in (value if isinstance(value, list) else [value])]
+            actual = request.keys.get(key.lower())
+            if re.search(r"(^|:)Arn", operator, re.IGNORECASE) and actual is not None:
+                given = [actual] if isinstance(actual, str) else actual
+                expected = [arn for arn in given if any(_arn_like(arn, entry) for entry in expected)] or [NOTHING]
+            result.setdefault(operator, {})[f"request:{key.lower()}"] = expected
+    return result
+
+
+def _arn_like(arn: str, pattern: str) -> bool:
+    """Segment by segment: a wildcard does not reach over a colon, but in the last of the six."""
+    parts, patterns = arn.split(":", 5), pattern.split(":", 5)
+    return len(parts) == len(patterns) and all(map(ministack.fnmatch_iam_cs, parts, patterns))
+
+
+def _fill(text: str, request: Request) -> str:
+    def value(variable: re.Match[str]) -> str:
+        name, _, default = variable[1].partition(",")
+        found = request.keys.get(name.strip().lower())
+        if isinstance(found, str):
+            return found
+        return default.strip().strip("'") if default else NOTHING
+
+    return VARIABLE.sub(value, text) if "${" in text else text
