@@ -10,6 +10,7 @@ from groundplan.names import WORKLOAD_TAG, ZONES, Names
 from groundplan_constructs import AccessLogBucket, AlarmTopic, EncryptedBucket, EncryptedBucketProps, EncryptionKey
 from stacks.account_stack import AccountStack
 
+Conditions = dict[str, dict[str, object]]
 TENANT = f"${{aws:PrincipalTag/{WORKLOAD_TAG}}}"
 
 
@@ -69,7 +70,7 @@ class DataLake(AccountStack):
                 actions=["kms:Decrypt"],
                 principals=[self._ai_account()],
                 resources=["*"],  # in a key's policy: this key
-                conditions=self._training_roles({"kms:ViaService": f"s3.{self.region}.amazonaws.com"}),
+                conditions=self._objects_of_training(),
             )
         )
 
@@ -100,11 +101,21 @@ class DataLake(AccountStack):
         # The account, narrowed by conditions: AWS refuses a policy that names a role which does not exist yet.
         return iam.AccountPrincipal(self.names.environment.accounts.ai)
 
-    def _training_roles(self, equal: dict[str, str]) -> dict[str, dict[str, str]]:
+    def _objects_of_training(self) -> Conditions:
+        """Through S3, and only what lies in the zone that training reads."""
+        bucket = f"arn:{self.partition}:s3:::{self.names.lake_bucket('curated')}"
+        conditions = self._training_roles({"kms:ViaService": f"s3.{self.region}.amazonaws.com"})
+        encrypted = {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]}
+        return conditions | {"ArnLike": {**conditions["ArnLike"], **encrypted}}
+
+    def _training_roles(self, equal: dict[str, str]) -> Conditions:
         names = self.names
         roles = names.roles(names.environment.accounts.ai, names.training_role("*"))
-        conditions = {"ArnLike": {"aws:PrincipalArn": roles}, "Null": {f"aws:PrincipalTag/{WORKLOAD_TAG}": "false"}}
-        return conditions | ({"StringEquals": equal} if equal else {})
+        conditions: Conditions = {
+            "ArnLike": {"aws:PrincipalArn": roles},
+            "Null": {f"aws:PrincipalTag/{WORKLOAD_TAG}": "false"},
+        }
+        return conditions | ({"StringEquals": dict[str, object](equal)} if equal else {})
 
 
 def _cool_down() -> s3.LifecycleRule:

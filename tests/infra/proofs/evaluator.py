@@ -20,9 +20,9 @@ Value = str | Sequence[str]
 VARIABLE = re.compile(r"\$\{([^}]+)\}")
 ACCOUNT = re.compile(r"(?:arn:[a-z-]+:iam::)?(\d{12})(?::root)?")
 NOTHING = "\0"  # what a variable without a value becomes: it equals no text of a request
-# Services whose resource policy must allow even principals of its own account.
-# https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html, and trust policies of roles
-POLICY_DECIDES = ("kms", "sts")
+# Keys, and roles to be assumed: their policy must allow even principals of their own account.
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
+POLICY_DECIDES = (":key/", ":role/")
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ def _granted(request: Request, policies: Policies, limits: Sequence[Sequence[Pol
     # A policy that names the account hands the decision to its identity policies; one that names the caller decides.
     # Its boundary narrows a role and everybody, but not a user or a session that is named itself.
     directly = "self" in naming or ("caller" in naming and within)
-    if request.action.split(":")[0] in POLICY_DECIDES:
+    if request.action.startswith(("kms:", "sts:")) and any(kind in request.resource for kind in POLICY_DECIDES):
         return directly or ("account" in naming and identity)
     return directly or identity
 
@@ -177,16 +177,20 @@ def _named_arn(entry: str, request: Request) -> str | None:
     return "caller" if entry == request.caller else None
 
 
-def applies(statement: Statement, request: Request) -> bool:
-    """Whether action, resource and conditions of a statement fit a request. Remembered in the request."""
+def applies(statement: Statement, request: Request, *, remember: bool = True) -> bool:
+    """Whether action, resource and conditions of a statement fit a request."""
     known = request.applied.get(statement)
     if known is None:
-        known = request.applied[statement] = _applies(statement, request)
+        known = _applies(statement, request)
+        if remember:
+            request.applied[statement] = known
     return known
 
 
 def _applies(statement: Statement, request: Request) -> bool:
     parsed = statement.parsed
+    if parsed.actions and not any(ministack.fnmatch_iam(request.action, action) for action in parsed.actions):
+        return False  # the same as below, sooner
     filled = replace(
         parsed,
         resources=[_fill(text, request) for text in parsed.resources],

@@ -14,6 +14,7 @@ from proofs.evaluator import Kind, Policies, Policy, Request, Value, allows
 OWN, OTHER = "111122223333", "444455556666"
 BUCKET = "arn:aws:s3:::records"
 OBJECT = f"{BUCKET}/team/one.txt"
+KEY = f"arn:aws:kms:us-east-1:{OWN}:key/one"
 ROLE = f"arn:aws:iam::{OWN}:role/reader"
 SESSION = f"arn:aws:sts::{OWN}:assumed-role/reader/ann"
 
@@ -105,20 +106,20 @@ HOW_POLICIES_COMBINE: dict[str, tuple[bool, Request, Policies]] = {
     ),
     "a key's policy must allow also in its own account": (
         False,
-        request("kms:Decrypt"),
+        request("kms:Decrypt", KEY),
         Policies([DECRYPT], resource=READ),
     ),
     "a key's policy naming the account lets identity policies decide": (
         True,
-        request("kms:Decrypt"),
+        request("kms:Decrypt", KEY),
         Policies([DECRYPT], resource=KEY_ROOT),
     ),
     "a key's policy naming the account grants nothing by itself": (
         False,
-        request("kms:Decrypt"),
+        request("kms:Decrypt", KEY),
         Policies(resource=KEY_ROOT),
     ),
-    "a key's policy naming the role is enough": (True, request("kms:Decrypt"), Policies(resource=KEY_ROLE)),
+    "a key's policy naming the role is enough": (True, request("kms:Decrypt", KEY), Policies(resource=KEY_ROLE)),
     "a service needs the resource's policy": (
         True,
         request(kind="service", caller="events.amazonaws.com", account="", aws__SourceAccount=OWN),

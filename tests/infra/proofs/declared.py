@@ -1,0 +1,150 @@
+"""What is meant: who calls what. Everything that is not declared here is refused, and the proofs say so call by call.
+
+Written from what the code and the documentation of AWS's services do, not from the policies: a policy that says
+something else is wrong. `tests/infra/proofs/test_declared.py` compares the functions' calls with their code.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from proofs.world import Resource, World
+
+
+@dataclass(frozen=True)
+class Call:
+    """One API call on one concrete resource.
+
+    `context` is what the request must bring along, by condition key; it may bring more.
+    """
+
+    action: str
+    resource: str = "*"
+    context: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The context as a mapping."""
+        return dict(self.context)
+
+    def covers(self, other: "Call") -> bool:
+        """Whether who declares this has declared the other."""
+        same = (self.action, self.resource) == (other.action, other.resource)
+        return same and set(self.context) <= set(other.context)
+
+
+def call(action: str, resource: str = "*", context: Mapping[str, str] | None = None) -> Call:
+    """A call with a context."""
+    return Call(action, resource, tuple(sorted((context or {}).items())))
+
+
+def through_s3(world: World, bucket: str) -> dict[str, str]:
+    """What S3 tells KMS of an object in a bucket with a bucket key.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+    """
+    region = world.names.environment.region
+    return {
+        "kms:ViaService": f"s3.{region}.amazonaws.com",
+        "kms:EncryptionContext:aws:s3:arn": f"arn:aws:s3:::{bucket}",
+    }
+
+
+def key(world: World, stack: str) -> str:
+    """ARN of the key of a stack."""
+    [found] = [resource.arn for resource in world.of_type("AWS::KMS::Key") if resource.stack == stack]
+    return found
+
+
+def one(world: World, kind: str, stack: str, beginning: str = "") -> Resource:
+    """The one resource of a type in a stack whose logical id begins so."""
+    [found] = [
+        entry for entry in world.of_type(kind) if entry.stack == stack and entry.logical_id.startswith(beginning)
+    ]
+    return found
+
+
+def lineage_function(world: World, name: str) -> Iterator[Call]:
+    """`Record` and `Sweep`: integrations/lineage_recorder.py describes, then writes the events and the rows."""
+    names, region = world.names, world.names.environment.region
+    here = f"{region}:{names.environment.accounts.ai}"
+    stream = one(world, "AWS::Logs::LogGroup", "Lineage", name).arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
+    table = f"arn:aws:dynamodb:{here}:table/{names.lineage_table()}"
+    for action in ("GetItem", "PutItem", "Query"):
+        yield call(f"dynamodb:{action}", table)
+    yield call("dynamodb:Query", f"{table}/index/reversed")
+    yield call("s3:PutObject", f"arn:aws:s3:::{names.events_bucket()}/events/run/2026/one.json")
+    for action, resource in (
+        ("DescribeTrainingJob", "training-job/any"),
+        ("DescribeModelPackage", "model-package/any/1"),
+        ("DescribeEndpoint", "endpoint/any"),
+        ("DescribeEndpointConfig", "endpoint-config/any"),
+        ("DescribeModel", "model/any"),
+    ):
+        yield call(f"sagemaker:{action}", f"arn:aws:sagemaker:{here}:{resource}")
+    yield call("sqs:SendMessage", one(world, "AWS::SQS::Queue", "Lineage").arn)
+    # Its environment, its table, its bucket, its queue: four services that use the key in its name.
+    for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, "Platform"))
+
+
+def sweep(world: World) -> Iterator[Call]:
+    """integrations/lineage_sweep.py also lists."""
+    yield from lineage_function(world, "Sweep")
+    for listing in ("TrainingJobs", "ModelPackageGroups", "ModelPackages", "Endpoints"):
+        yield call(f"sagemaker:List{listing}")
+
+
+def training(world: World, workload: str) -> Iterator[Call]:
+    """What SageMaker does in the name of a job's role.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms
+    """
+    names, region = world.names, world.names.environment.region
+    lake, artefacts = names.lake_bucket("curated"), names.artefacts_bucket()
+    for action in ("GetObject", "GetObjectVersion"):
+        yield call(f"s3:{action}", f"arn:aws:s3:::{lake}/{workload}/digits/train/one.npy")
+    yield call("s3:ListBucket", f"arn:aws:s3:::{lake}", {"s3:prefix": f"{workload}/digits/train"})
+    yield call("kms:Decrypt", key(world, "DataLake"), through_s3(world, lake))
+    own = f"arn:aws:s3:::{artefacts}/workloads/{workload}"
+    yield call("s3:GetObject", f"{own}/code/one.tar.gz")
+    for part in ("output", "checkpoints"):
+        for action in ("GetObject", "PutObject", "AbortMultipartUpload"):
+            yield call(f"s3:{action}", f"{own}/{part}/one")
+    yield call("s3:ListBucket", f"arn:aws:s3:::{artefacts}", {"s3:prefix": f"workloads/{workload}/checkpoints"})
+    for action in ("Decrypt", "GenerateDataKey"):
+        # Through S3, whatever the object: S3 itself guards the objects.
+        yield call(f"kms:{action}", key(world, "Platform"), {"kms:ViaService": f"s3.{region}.amazonaws.com"})
+    here = f"{region}:{names.environment.accounts.ai}"
+    for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"):
+        yield call(f"ecr:{action}", f"arn:aws:ecr:{here}:repository/{names.repository(workload)}")
+    yield call("ecr:GetAuthorizationToken")
+    group = f"arn:aws:logs:{here}:log-group:/aws/sagemaker/TrainingJobs"
+    for action in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents"):
+        yield call(f"logs:{action}", f"{group}:log-stream:one")
+    yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"})
+
+
+# Role, by how its place in the templates begins, to its calls. A role that is missing here fails a test.
+ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
+    "Lineage/RecordRole": lambda world: lineage_function(world, "Record"),
+    "Lineage/SweepRole": sweep,
+    "Workload-digit-reader/Training": lambda world: training(world, "digit-reader"),
+    "Workload-other-reader/Training": lambda world: training(world, "other-reader"),
+}
+# Who assumes a role: the service, and of which resources it then speaks.
+ASSUMED_BY: dict[str, tuple[str, str]] = {
+    "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
+    "Lineage/SweepRole": ("lambda.amazonaws.com", ""),
+    "Workload-digit-reader/Training": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
+    "Workload-other-reader/Training": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
+}
+
+
+def declared(world: World, role: str) -> list[Call]:
+    """The calls that are meant of a role; raises KeyError for one of which nothing is declared."""
+    [found] = [calls for beginning, calls in ROLES.items() if role.startswith(beginning)] or [None]
+    if found is None:
+        raise KeyError(f"{role}: declare in tests/infra/proofs/declared.py what this role is for")
+    return list(found(world))

@@ -1,0 +1,20 @@
+"""Mutations that no assertion notices, and why nothing is lost by them. A pattern of mutation ids to its reason."""
+
+EXPLAINED = {
+    "execution:* | PassRoles | widen action to iam:[*]": (
+        "The key iam:PassedToService comes with iam:PassRole alone, so the condition lets no other action through. "
+        "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html"
+    ),
+    "resource:DataLake/* | Training* | widen principal to [*]": (
+        "The condition on aws:PrincipalArn names the ai account again; across accounts its own policies decide too."
+    ),
+    "resource:DataLake/CuratedPolicy* | Training* | drop condition Null aws:PrincipalTag/workload": (
+        "Without the tag the variable in resource and prefix has no value, and matches nothing."
+    ),
+    "resource:DataLake/CuratedPolicy* | TrainingListsItsWorkload | widen resource to [*]": (
+        "s3:ListBucket is asked of buckets alone, and the policy speaks of its own bucket alone."
+    ),
+    "resource:*/AccessLogsPolicy* | AccessLogs | widen resource to [*]": (
+        "s3:PutObject is asked of objects alone, and the policy speaks of its own bucket alone."
+    ),
+}
