@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled modules are kept, also where the shell says otherwise: CDK's are large, and synthesis takes half the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo deploy diff destroy stop test check bench lock
+.PHONY: help setup demo deploy diff destroy stop test check proofs bench lock
 
 help: ## list the words
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -73,6 +73,10 @@ check: setup ## ruff, hadolint, pyright strict, cfn-lint, cdk-nag (AwsSolutions,
 	@grep -hoE '"Annotation::[A-Za-z0-9@/.:-]+' .groundplan/check/prod/*.metadata.json | sort | uniq -c | sed 's/"Annotation:://'
 	@echo "check 4/4  cfn-lint"
 	@$(BIN)/cfn-lint .groundplan/check/*/*.template.json
+
+proofs: setup ## what the policies of prod allow and refuse, and which mistakes in them would be noticed; JSON=1 WRITE=1
+	@CDK_VALIDATION=false $(BIN)/cdk synth --quiet --output .groundplan/proofs --context environment=prod >&2
+	@PYTHONPATH=tests/infra $(BIN)/python -m proofs .groundplan/proofs $(if $(JSON),--json) $(if $(WRITE),--write)
 
 bench: setup ## figures, each with the command that made it
 	@$(BIN)/python tests/bench/figures.py

@@ -67,6 +67,23 @@ class Report:
             if not any(fnmatchcase(mutation, pattern) for mutation in self._mutations[1])
         ]
 
+    def table(self) -> str:
+        """The figures as docs/security.md states them."""
+        figures = self.figures()
+        rows = [f"| {count} | {kind} |" for kind, count in self.kinds.items()]
+        return "\n".join(
+            [
+                f"**{figures['assertions']} assertions**, of which {figures['assertions_allowed']} say what must be "
+                f"allowed and {figures['assertions_refused']} what must be refused; all hold. "
+                f"**{figures['mutations']} mutations**, of which {figures['mutations_caught']} are caught: "
+                f"**{figures['mutations_caught_percent']} %**; {figures['survivors']} are harmless, and explained.",
+                "",
+                "| assertions | of the kind |",
+                "|---|---|",
+                *rows,
+            ]
+        )
+
     def figures(self) -> dict[str, int | float]:
         """The numbers that docs/security.md states."""
         return {

@@ -1,6 +1,7 @@
 """The policies of the production environment, judged together; and the proofs themselves, by mutations."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from proofs.environment import read
 from proofs.report import Report
 
+DOCUMENT = Path(__file__).parents[3] / "docs/security.md"
 LEAST_ASSERTIONS = 300
 LEAST_CAUGHT = 0.9
 
@@ -39,3 +41,8 @@ def test_every_mistake_that_is_not_noticed_is_explained(report: Report) -> None:
 
 def test_every_explanation_still_explains_something(report: Report) -> None:
     assert report.unused_explanations == []
+
+
+def test_the_document_states_the_figures(report: Report) -> None:
+    stated = DOCUMENT.read_text().partition("<!-- figures -->")[2].partition("<!-- /figures -->")[0]
+    assert stated.strip() == report.table(), "make proofs WRITE=1 renews them"

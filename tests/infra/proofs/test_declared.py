@@ -1,0 +1,64 @@
+"""What is declared of the functions is what their code calls; what is declared of roles is said of every role."""
+
+import ast
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofs.declared import ASSUMED_BY, ROLES, declared
+from proofs.environment import read
+from proofs.world import World
+
+ROOT = Path(__file__).parents[3]
+RUNTIME = ROOT / "runtime/groundplan_runtime"
+READS = re.compile(r"(describe|list|get|put|create|update|delete|start|stop|query|scan|send|publish|invoke)_[a-z_]+")
+
+
+@pytest.fixture(scope="session")
+def world(assemblies: Mapping[str, Any]) -> World:
+    return read(assemblies["prod"].names, assemblies["prod"].folder)
+
+
+def test_every_role_has_its_calls_and_who_assumes_it_declared(world: World) -> None:
+    roles = [name for name in world.callers if "/" in name]
+    assert len(roles) >= 4
+    for role in roles:
+        assert declared(world, role), role
+        assert sum(role.startswith(beginning) for beginning in ASSUMED_BY) == 1, role
+    for beginning in ROLES:
+        assert any(role.startswith(beginning) for role in roles), f"{beginning}: there is no such role any more"
+
+
+def test_the_lineage_functions_call_what_is_declared_of_them(world: World) -> None:
+    called = _calls("handlers/record_lineage.py") | _calls("handlers/sweep_lineage.py")
+    assert {"DescribeTrainingJob", "ListEndpoints", "PutObject", "Query"} <= called
+    sweep = {entry.action.partition(":")[2] for entry in declared(world, "Lineage/SweepRole")}
+    of_the_service = {"CreateLogStream", "PutLogEvents", "SendMessage", "Decrypt", "DescribeKey", "Encrypt"}
+    assert sweep - of_the_service - {"GenerateDataKey"} == called
+
+
+def _calls(handler: str) -> set[str]:
+    """Names of the API calls in a handler and in the integrations that it imports, directly or not."""
+    found, seen, ahead = set[str](), set[Path](), [RUNTIME / handler]
+    while ahead:
+        file = ahead.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("groundplan_runtime.integrations"):
+                ahead.append(RUNTIME / f"integrations/{str(node.module).rpartition('.')[2]}.py")
+            if isinstance(node, ast.Attribute) and READS.fullmatch(node.attr):
+                found.add(_pascal(node.attr))
+            if isinstance(node, ast.Attribute) and node.attr == "query":
+                found.add("Query")
+            if isinstance(node, ast.Constant) and READS.fullmatch(str(node.value)):
+                found.add(_pascal(str(node.value)))
+    return {name for name in found if name != "GetPaginator"}
+
+
+def _pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
