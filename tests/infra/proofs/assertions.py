@@ -13,9 +13,10 @@ from typing import Literal
 from proofs.declared import ASSUMED_BY, Call, call, declared
 from proofs.deployment import deployers, does, never
 from proofs.evaluator import Request
+from proofs.jobs import job_requests, through_endpoints
 from proofs.world import OTHER_ORGANISATION, STRANGER, Caller, World
 
-Layer = Literal["all", "own", "others", "others without boundary"]
+Layer = Literal["all", "own", "others", "others without boundary", "endpoint"]
 DOES = "each role does what its code does"
 NOTHING_ELSE = "and nothing else"
 NOT_ALONE = "its own policy does not allow it either, without boundary and with every owner's consent"
@@ -27,6 +28,8 @@ SERVICES = "AWS's services do their work"
 CONFUSED = "no service does it for another account's sake"
 ASSUMED = "a role is assumed by whom it is for"
 NOT_ASSUMED = "and by nobody else"
+JOBS = "jobs and notebooks: inside the network, encrypted, on the instances and within the times allowed"
+ENDPOINTS = "endpoints let through whose account and whose resources are the environment's"
 DEPLOYS = "CloudFormation deploys what the stacks hold"
 CONFINED = "and cannot leave the boundary, its names or its account"
 BOUNDARY = "no role opens the lake, drops logs or deletes keys, whatever its policies say"
@@ -51,11 +54,15 @@ GRAVE = {
     "sagemaker": "CreateTrainingJob UpdateModelPackage DeleteModelPackageGroup CreateNotebookInstance",
     "iam": """CreateRole PassRole AttachRolePolicy PutRolePolicy UpdateAssumeRolePolicy DeleteRolePermissionsBoundary
         CreatePolicyVersion""",
+    "ec2": """CreateNetworkInterface RunInstances CreateInternetGateway AttachInternetGateway CreateNatGateway
+        CreateRoute CreateVpcPeeringConnection ModifyVpcEndpoint DeleteFlowLogs AuthorizeSecurityGroupIngress""",
     "ssm": "GetParameter PutParameter",
     "events": "PutRule DisableRule DeleteRule RemoveTargets",
     "cloudwatch": "PutMetricData DeleteAlarms DisableAlarmActions",
 }
 TYPES = {
+    "AWS::EC2::Subnet": "ec2",
+    "AWS::EC2::VPC": "ec2",
     "AWS::KMS::Key": "kms",
     "AWS::DynamoDB::Table": "dynamodb",
     "AWS::SQS::Queue": "sqs",
@@ -74,7 +81,7 @@ BYSTANDERS = """
     kms:key/company dynamodb:table/company sqs:company sns:company lambda:function:company
     logs:log-group:/company:log-stream:one ecr:repository/company sagemaker:model-package-group/company
     iam:role/company events:rule/company ssm:parameter/company
-    cloudwatch:alarm:company
+    cloudwatch:alarm:company ec2:subnet/company ec2:security-group/company
 """.split()
 FOREIGN_SERVICES = """
     apigateway bedrock cloudtrail cloudwatch codebuild delivery.logs ec2 events glue lambda logging.s3 s3 sagemaker
@@ -96,6 +103,7 @@ class Assertion:
     allowed: bool
     of_world: bool
     layer: Layer
+    through: str = ""
 
     @cached_property
     def id(self) -> str:
@@ -107,6 +115,8 @@ class Assertion:
     def holds(self, world: World) -> bool:
         """Whether the policies of the world answer as they should."""
         caller = world.callers[self.caller.name] if self.of_world else self.caller
+        if self.layer == "endpoint":
+            return world.endpoint_allows(self.through, self.request) is self.allowed
         if self.layer == "own":
             return world.identity_allows(caller, self.request) is self.allowed
         if self.layer != "all":
@@ -125,9 +135,11 @@ def assertions(world: World) -> list[Assertion]:
         made.outsiders(),
         made.services(),
         made.trusts(),
+        made.jobs(),
+        made.endpoints(),
         made.deployment(),
     )
-    found = {(assertion.id, assertion.layer): assertion for part in parts for assertion in part}
+    found = {(assertion.id, assertion.layer, assertion.through): assertion for part in parts for assertion in part}
     return list(found.values())
 
 
@@ -241,6 +253,18 @@ class _Assertions:
             for caller in (*outsiders(self.world), *administrators(self.world), *self.platform):
                 yield self._asks(NOT_ASSUMED, caller, call("sts:AssumeRole", role.arn), allowed=False)
 
+    def jobs(self) -> Iterator[Assertion]:
+        """Jobs under the guard and inside the boundary."""
+        for entry in job_requests(self.world):
+            request = self.world.request(entry.caller, entry.action, "*", entry.context)
+            yield Assertion(JOBS, entry.caller, request, entry.allowed, of_world=False, layer="all")
+
+    def endpoints(self) -> Iterator[Assertion]:
+        """Each endpoint of the network by itself."""
+        for service, caller, through, allowed in through_endpoints(self.world):
+            request = self.world.request(caller, through.action, through.resource, through.keys)
+            yield Assertion(ENDPOINTS, caller, request, allowed, of_world=False, layer="endpoint", through=service)
+
     def deployment(self) -> Iterator[Assertion]:
         """CloudFormation's role in each account."""
         for account, caller in deployers(self.world):
@@ -291,7 +315,7 @@ class _Assertions:
         found: dict[str, list[str]] = {"s3": self._buckets()}
         for kind, service in TYPES.items():
             arns = [resource.arn for resource in self.world.of_type(kind)]
-            found[service] = [re.sub(r":\*$", ":log-stream:one", arn) for arn in arns]
+            found.setdefault(service, []).extend(re.sub(r":\*$", ":log-stream:one", arn) for arn in arns)
         for entry in BYSTANDERS:
             service, _, name = entry.partition(":")
             region = "" if service == "iam" else self.region

@@ -124,12 +124,41 @@ def training(world: World, workload: str) -> Iterator[Call]:
     for action in ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents"):
         yield call(f"logs:{action}", f"{group}:log-stream:one")
     yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"})
+    yield call("kms:CreateGrant", key(world, "Platform"), {"kms:GrantIsForAWSResource": "true"})
+    yield from _joins_network(world, f"arn:aws:ec2:{here}")
+
+
+def _joins_network(world: World, ec2: str) -> Iterator[Call]:
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/train-vpc.html: SageMaker attaches the job to the subnets."""
+    interface = f"{ec2}:network-interface/one"
+    yield call("ec2:CreateNetworkInterface", interface)
+    for group in world.of_type("AWS::EC2::SecurityGroup"):
+        if "Jobs" in group.logical_id:
+            yield call("ec2:CreateNetworkInterface", f"{ec2}:security-group/{group.name}")
+    for subnet in world.of_type("AWS::EC2::Subnet"):
+        yield call("ec2:CreateNetworkInterface", f"{ec2}:subnet/{subnet.name}")
+        for action in (
+            "CreateNetworkInterfacePermission",
+            "DeleteNetworkInterface",
+            "DeleteNetworkInterfacePermission",
+        ):
+            yield call(f"ec2:{action}", interface, {"ec2:Subnet": f"{ec2}:subnet/{subnet.name}"})
+    for what in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs"):
+        yield call(f"ec2:Describe{what}")
+
+
+def flow_log(world: World) -> Iterator[Call]:
+    """Into a group that is there: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html"""
+    stream = one(world, "AWS::Logs::LogGroup", "Network").arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "DescribeLogStreams", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
 
 
 # Role, by how its place in the templates begins, to its calls. A role that is missing here fails a test.
 ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Lineage/RecordRole": lambda world: lineage_function(world, "Record"),
     "Lineage/SweepRole": sweep,
+    "Network/FlowLogRole": flow_log,
     "Workload-digit-reader/Training": lambda world: training(world, "digit-reader"),
     "Workload-other-reader/Training": lambda world: training(world, "other-reader"),
 }
@@ -137,6 +166,7 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
 ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),
+    "Network/FlowLogRole": ("vpc-flow-logs.amazonaws.com", "arn:aws:ec2:{here}:vpc-flow-log/one"),
     "Workload-digit-reader/Training": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
     "Workload-other-reader/Training": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
 }

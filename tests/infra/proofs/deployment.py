@@ -9,6 +9,14 @@ from proofs.world import STRANGER, Caller, Resource, World
 MAKES: dict[str, str] = {
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms cloudwatch:TagResource",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable dynamodb:UpdateContinuousBackups dynamodb:TagResource",
+    "AWS::EC2::FlowLog": "ec2:CreateFlowLogs ec2:DeleteFlowLogs",
+    "AWS::EC2::RouteTable": "ec2:CreateRouteTable",
+    "AWS::EC2::SecurityGroup": "ec2:CreateSecurityGroup ec2:AuthorizeSecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress": "ec2:AuthorizeSecurityGroupIngress",
+    "AWS::EC2::Subnet": "ec2:CreateSubnet",
+    "AWS::EC2::SubnetRouteTableAssociation": "ec2:AssociateRouteTable",
+    "AWS::EC2::VPC": "ec2:CreateVpc ec2:ModifyVpcAttribute",
+    "AWS::EC2::VPCEndpoint": "ec2:CreateVpcEndpoint ec2:ModifyVpcEndpoint",
     "AWS::ECR::Repository": "ecr:CreateRepository ecr:PutImageScanningConfiguration ecr:DeleteRepository",
     "AWS::Events::Rule": "events:PutRule events:PutTargets events:DeleteRule",
     "AWS::Glue::Database": "glue:CreateDatabase glue:UpdateDatabase glue:DeleteDatabase",
@@ -41,7 +49,7 @@ NEVER = """
     iam:AddUserToGroup iam:PutUserPolicy iam:AttachUserPolicy iam:CreateSAMLProvider iam:CreateOpenIDConnectProvider
     iam:SetDefaultPolicyVersion sts:AssumeRole organizations:LeaveOrganization account:CloseAccount
     cloudtrail:StopLogging cloudtrail:DeleteTrail config:StopConfigurationRecorder guardduty:DeleteDetector
-    ssm:SendCommand ssm:StartSession cloudformation:DeleteStack cloudformation:UpdateStack ec2:RunInstances
+    ssm:SendCommand ssm:StartSession cloudformation:DeleteStack cloudformation:UpdateStack
     secretsmanager:GetSecretValue athena:StartQueryExecution
 """.split()
 

@@ -187,10 +187,17 @@ def applies(statement: Statement, request: Request, *, remember: bool = True) ->
     return known
 
 
-def _applies(statement: Statement, request: Request) -> bool:
+def speaks_of(statement: Statement, action: str) -> bool:
+    """Whether a statement is about the action at all."""
     parsed = statement.parsed
-    if parsed.actions and not any(ministack.fnmatch_iam(request.action, action) for action in parsed.actions):
+    named: list[str] = parsed.actions or parsed.not_actions
+    return any(ministack.fnmatch_iam(action, name) for name in named) is bool(parsed.actions)
+
+
+def _applies(statement: Statement, request: Request) -> bool:
+    if not speaks_of(statement, request.action):
         return False  # the same as below, sooner
+    parsed = statement.parsed
     filled = replace(
         parsed,
         resources=[_fill(text, request) for text in parsed.resources],

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from proofs.assertions import Assertion
-from proofs.evaluator import Policy, Statement, applies
+from proofs.evaluator import Policy, Statement, applies, speaks_of
 from proofs.world import World
 
 Document = Mapping[str, Any]
@@ -25,6 +25,11 @@ class Mutation:
     before: Statement | None = None
     after: Statement | None = None
     caller: str | None = None
+
+    def speaks_of(self, action: str) -> bool:
+        """Whether what was changed is about the action."""
+        changed = [entry for entry in (self.before, self.after) if entry]
+        return not changed or any(speaks_of(entry, action) for entry in changed)
 
     def concerns(self, assertion: Assertion) -> bool:
         """Whether the answer can be another now: the statement applies where it did not, or says otherwise."""
@@ -51,7 +56,9 @@ def mutations(world: World, used: Container[str]) -> Iterator[Mutation]:
             continue
         for index, statement in enumerate(policy.statements):
             label = statement.document.get("Sid") or index
-            for what, changed in _changes(statement.document, attached=name.startswith(("resource:", "trust:"))):
+            for what, changed in _changes(
+                statement.document, attached=name.startswith(("resource:", "trust:", "endpoint:"))
+            ):
                 kept = list(policy.statements)
                 kept[index : index + 1] = [Statement(changed)] if changed else []
                 mutated = Policy(name, tuple(kept))
@@ -100,7 +107,7 @@ def _changes(document: Document, *, attached: bool) -> Iterator[tuple[str, Docum
             for resource in resources:
                 rest = [name for name in resources if name != resource]
                 yield f"drop resource {resource}", {**document, "Resource": rest}
-    if "Principal" in document and document["Effect"] == "Allow":
+    if document.get("Principal", "*") != "*" and document["Effect"] == "Allow":
         yield "widen principal to *", {**document, "Principal": "*"}
 
 
@@ -108,24 +115,36 @@ def _listed(value: str | Sequence[str]) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def touched(assertions: Sequence[Assertion], world: World) -> dict[str, list[Assertion]]:
-    """Policy to the assertions in which it takes part."""
-    found: dict[str, list[Assertion]] = {name: [] for name in world.policies}
+Touched = dict[str, dict[str, list[Assertion]]]
+
+
+def touched(assertions: Sequence[Assertion], world: World) -> Touched:
+    """Policy to the assertions in which it takes part, by action."""
+    found: Touched = {}
     for assertion in assertions:
+        if assertion.through:
+            _note(found, world.endpoints[assertion.through], assertion)
+            continue
         for policy in world.touched(assertion.caller, assertion.request.resource):
-            found[policy].append(assertion)
+            _note(found, policy, assertion)
     return found
+
+
+def _note(found: Touched, policy: str, assertion: Assertion) -> None:
+    found.setdefault(policy, {}).setdefault(assertion.request.action, []).append(assertion)
 
 
 def survivors(world: World, assertions: Sequence[Assertion]) -> tuple[int, list[str]]:
     """How many mutations there are, and the ids of those that no assertion notices."""
     by_policy, total, alive = touched(assertions, world), 0, list[str]()
-    used = {name for name, concerned in by_policy.items() if concerned and not name.startswith("bystander:")}
+    used = {name for name in by_policy if not name.startswith("bystander:")}
     for mutation in mutations(world, used):
         total += 1
         if all(
             not mutation.concerns(assertion) or assertion.holds(mutation.world)
-            for assertion in by_policy[mutation.policy]
+            for action, concerned in by_policy[mutation.policy].items()
+            if mutation.speaks_of(action)
+            for assertion in concerned
         ):
             alive.append(mutation.id)
     return total, alive

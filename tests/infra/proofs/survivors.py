@@ -14,6 +14,9 @@ EXPLAINED = {
     "resource:DataLake/CuratedPolicy* | TrainingListsItsWorkload | widen resource to [*]": (
         "s3:ListBucket is asked of buckets alone, and the policy speaks of its own bucket alone."
     ),
+    "identity:Network/JobGuard* | WithoutOutputKey | *": (
+        "OtherOutputKeys denies it as well: a negated comparison holds for a key that is absent."
+    ),
     "resource:*/AccessLogsPolicy* | AccessLogs | widen resource to [*]": (
         "s3:PutObject is asked of objects alone, and the policy speaks of its own bucket alone."
     ),

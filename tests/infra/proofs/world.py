@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "AWS::CloudWatch::Alarm": ("AlarmName", "name", "cloudwatch:{r}:{a}:alarm:{n}"),
     "AWS::CodeBuild::Project": ("Name", "name", "codebuild:{r}:{a}:project/{n}"),
     "AWS::DynamoDB::Table": ("TableName", "name", "dynamodb:{r}:{a}:table/{n}"),
+    "AWS::EC2::SecurityGroup": ("GroupName", "name", "ec2:{r}:{a}:security-group/{n}"),
     "AWS::ECR::Repository": ("RepositoryName", "name", "ecr:{r}:{a}:repository/{n}"),
     "AWS::Events::EventBus": ("Name", "name", "events:{r}:{a}:event-bus/{n}"),
     "AWS::Events::Rule": ("Name", "name", "events:{r}:{a}:rule/{n}"),
@@ -81,7 +82,8 @@ class Caller:
 class World:
     """All that policies of one environment know.
 
-    `control` and `resource_control` are ids of the organisation's policies.
+    `attached` is ARN to policy, `endpoints` an endpoint's service to policy; `control` and `resource_control` are ids
+    of the organisation's policies.
     """
 
     names: Names
@@ -89,6 +91,7 @@ class World:
     policies: Mapping[str, Policy]
     callers: Mapping[str, Caller]
     attached: Mapping[str, str] = field(default_factory=dict[str, str])
+    endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
     control: Sequence[str] = ()
     resource_control: Sequence[str] = ()
 
@@ -150,11 +153,20 @@ class World:
         own = [self.policies[name] for name in caller.policies]
         return allows(request, Policies(identity=own, resource=Policy.read("consent", {"Statement": consent})))
 
+    def endpoint_allows(self, service: str, request: Request) -> bool:
+        """Whether an endpoint lets the request through, if nothing else stood against it."""
+        consent = Policy.read("consent", {"Statement": {"Effect": "Allow", "Action": "*", "Principal": "*"}})
+        through = Policies(
+            identity=[ADMINISTRATOR], resource=consent, endpoint=self.policies[self.endpoints[service]]
+        )
+        return allows(request, through)
+
     def allows(self, caller: Caller, request: Request) -> bool:
         """The decision, by every policy that takes part."""
         attached = self._resource_policy(request.resource)
         inside = caller.account in self.accounts
-        own = [ADMINISTRATOR] if caller.administrator else [self.policies[name] for name in caller.policies]
+        own = [ADMINISTRATOR] if caller.administrator else []
+        own += [self.policies[name] for name in caller.policies]
         return allows(
             request,
             Policies(
@@ -208,6 +220,7 @@ class _Reader:
         self.resources: dict[str, Resource] = {}
         self.policies: dict[str, Policy] = {}
         self.attached: dict[str, str] = {}
+        self.endpoints: dict[str, str] = {}
 
     def world(self) -> World:
         for stack, template in self.templates.items():
@@ -217,9 +230,12 @@ class _Reader:
                 resource = Resource(stack, logical_id, entry["Type"], self.accounts[stack], name, arn, properties)
                 self.resources[resource.where] = resource
         for account in ("ai", "data"):
-            self._policy(f"boundary:{account}", boundary_policy())
+            self._policy(f"boundary:{account}", boundary_policy(self.names.environment.limits))
             number = self.names.environment.account_ids()[account]
             self._policy(f"execution:{account}", execution_policy(self.names, number))
+        for policy in self._of("AWS::IAM::ManagedPolicy"):
+            if not policy.properties.get("Roles"):  # for people's roles, which are not the platform's
+                self._policy(f"identity:{policy.where}", policy.properties["PolicyDocument"])
         for resource in self.resources.values():
             self._resource_policies(resource)
         for account in ("ai", "data"):
@@ -229,7 +245,7 @@ class _Reader:
         callers = {caller.name: caller for caller in map(self._role, self._of("AWS::IAM::Role"))}
         for account in ("ai", "data"):
             callers[f"CloudFormation in {account}"] = self._deployer(account)
-        return World(self.names, self.resources, self.policies, callers, self.attached)
+        return World(self.names, self.resources, self.policies, callers, self.attached, self.endpoints)
 
     def _of(self, kind: str) -> list[Resource]:
         return [resource for resource in self.resources.values() if resource.type == kind]
@@ -281,6 +297,9 @@ class _Reader:
                 self._attach(self._by_reference(name).arn, f"resource:{resource.where}", properties["PolicyDocument"])
         elif kind == "AWS::Lambda::Permission":
             self._permission(resource)
+        elif kind == "AWS::EC2::VPCEndpoint":
+            service = properties["ServiceName"].removeprefix(f"com.amazonaws.{self.names.environment.region}.")
+            self.endpoints[service] = self._policy(f"endpoint:{resource.where}", properties["PolicyDocument"])
 
     def _attach(self, arn: str, name: str, document: Mapping[str, Any]) -> None:
         assert arn not in self.attached, f"{name}: {arn} has {self.attached[arn]} already"
