@@ -52,15 +52,19 @@ GRAVE = {
     "logs": "PutLogEvents DeleteLogGroup DeleteLogStream DeleteRetentionPolicy PutRetentionPolicy DisassociateKmsKey",
     "ecr": "BatchGetImage PutImage BatchDeleteImage SetRepositoryPolicy DeleteRepository",
     "sagemaker": "CreateTrainingJob UpdateModelPackage DeleteModelPackageGroup CreateNotebookInstance",
+    "codebuild": "StartBuild UpdateProject DeleteProject",
+    "codeartifact": "PublishPackageVersion DeletePackageVersions PutDomainPermissionsPolicy",
     "iam": """CreateRole PassRole AttachRolePolicy PutRolePolicy UpdateAssumeRolePolicy DeleteRolePermissionsBoundary
         CreatePolicyVersion""",
     "ec2": """CreateNetworkInterface RunInstances CreateInternetGateway AttachInternetGateway CreateNatGateway
         CreateRoute CreateVpcPeeringConnection ModifyVpcEndpoint DeleteFlowLogs AuthorizeSecurityGroupIngress""",
+    "sts": "AssumeRole GetFederationToken",
     "ssm": "GetParameter PutParameter",
     "events": "PutRule DisableRule DeleteRule RemoveTargets",
     "cloudwatch": "PutMetricData DeleteAlarms DisableAlarmActions",
 }
 TYPES = {
+    "AWS::CodeBuild::Project": "codebuild",
     "AWS::EC2::Subnet": "ec2",
     "AWS::EC2::VPC": "ec2",
     "AWS::KMS::Key": "kms",
@@ -81,7 +85,7 @@ BYSTANDERS = """
     kms:key/company dynamodb:table/company sqs:company sns:company lambda:function:company
     logs:log-group:/company:log-stream:one ecr:repository/company sagemaker:model-package-group/company
     iam:role/company events:rule/company ssm:parameter/company
-    cloudwatch:alarm:company ec2:subnet/company ec2:security-group/company
+    codeartifact:repository/company/company codebuild:project/company cloudwatch:alarm:company ec2:subnet/company ec2:security-group/company
 """.split()
 FOREIGN_SERVICES = """
     apigateway bedrock cloudtrail cloudwatch codebuild delivery.logs ec2 events glue lambda logging.s3 s3 sagemaker
@@ -191,7 +195,7 @@ class _Assertions:
         needed = {entry.action for calls in self.declared.values() for entry in calls}
         for caller in self.platform:
             for asked in self._universe():
-                if asked.action not in needed and not asked.context:
+                if asked.action not in needed:
                     yield self._asks(BOUNDARY, caller, asked, allowed=False, layer="others")
 
     def outsiders(self) -> Iterator[Assertion]:
@@ -238,7 +242,7 @@ class _Assertions:
         """Who becomes a role of the platform."""
         for role in self.platform:
             [(service, source)] = [entry for start, entry in ASSUMED_BY.items() if role.name.startswith(start)]
-            arn = source.format(here=f"{self.region}:{role.account}")
+            arn = source.format(here=f"{self.region}:{role.account}", stem=self.world.names.stem)
             context = {"aws:SourceArn": arn, "aws:SourceAccount": role.account} if source else {}
             asked = call("sts:AssumeRole", role.arn, context)
             yield self._asks(ASSUMED, _service(service), asked, allowed=True)
@@ -319,7 +323,7 @@ class _Assertions:
         for entry in BYSTANDERS:
             service, _, name = entry.partition(":")
             region = "" if service == "iam" else self.region
-            found[service].append(f"arn:aws:{service}:{region}:{self.ai}:{name}")
+            found.setdefault(service, []).append(f"arn:aws:{service}:{region}:{self.ai}:{name}")
         return found
 
     def _buckets(self) -> list[str]:

@@ -147,6 +147,40 @@ def _joins_network(world: World, ec2: str) -> Iterator[Call]:
         yield call(f"ec2:Describe{what}")
 
 
+def image_build(world: World, workload: str) -> Iterator[Call]:
+    """The steps of constructs/groundplan_constructs/image_build.py, in the name of the build's role.
+
+    https://docs.aws.amazon.com/codebuild/latest/userguide/setting-up-service-role.html
+    """
+    names, region = world.names, world.names.environment.region
+    here = f"{region}:{names.environment.accounts.ai}"
+    stack = f"Workload-{workload}"
+    stream = one(world, "AWS::Logs::LogGroup", stack, "ImageBuild").arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
+    bucket = f"arn:aws:s3:::{names.artefacts_bucket()}"
+    for action in ("GetObject", "GetObjectVersion"):
+        yield call(f"s3:{action}", f"{bucket}/{names.image_context(workload)}")
+    for action in ("GetBucketAcl", "GetBucketLocation"):
+        yield call(f"s3:{action}", bucket)
+    yield call("kms:Decrypt", key(world, "Platform"), {"kms:ViaService": f"s3.{region}.amazonaws.com"})
+    source = names.environment.images.source
+    assert source, "prod builds images"
+    base = source.base.partition("@")[0]
+    for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"):
+        for repository in (base, names.repository(workload)):
+            yield call(f"ecr:{action}", f"arn:aws:ecr:{here}:repository/{repository}")
+    for action in ("CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart"):
+        yield call(f"ecr:{action}", f"arn:aws:ecr:{here}:repository/{names.repository(workload)}")
+    yield call("ecr:GetAuthorizationToken")
+    packages = f"arn:aws:codeartifact:{region}:{source.package_account or names.environment.accounts.ai}"
+    domain, repository = source.package_domain, source.package_repository
+    yield call("codeartifact:GetAuthorizationToken", f"{packages}:domain/{domain}")
+    for action in ("GetRepositoryEndpoint", "ReadFromRepository"):
+        yield call(f"codeartifact:{action}", f"{packages}:repository/{domain}/{repository}")
+    yield call("sts:GetServiceBearerToken", "*", {"sts:AWSServiceName": "codeartifact.amazonaws.com"})
+
+
 def flow_log(world: World) -> Iterator[Call]:
     """Into a group that is there: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html"""
     stream = one(world, "AWS::Logs::LogGroup", "Network").arn.removesuffix("*") + "log-stream:one"
@@ -159,14 +193,19 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Lineage/RecordRole": lambda world: lineage_function(world, "Record"),
     "Lineage/SweepRole": sweep,
     "Network/FlowLogRole": flow_log,
+    "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
+    "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
     "Workload-digit-reader/Training": lambda world: training(world, "digit-reader"),
     "Workload-other-reader/Training": lambda world: training(world, "other-reader"),
 }
+BUILD = "arn:aws:codebuild:{here}:project/{stem}-"
 # Who assumes a role: the service, and of which resources it then speaks.
 ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),
     "Network/FlowLogRole": ("vpc-flow-logs.amazonaws.com", "arn:aws:ec2:{here}:vpc-flow-log/one"),
+    "Workload-digit-reader/ImageBuildRole": ("codebuild.amazonaws.com", BUILD + "digit-reader-image"),
+    "Workload-other-reader/ImageBuildRole": ("codebuild.amazonaws.com", BUILD + "other-reader-image"),
     "Workload-digit-reader/Training": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
     "Workload-other-reader/Training": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
 }

@@ -8,6 +8,7 @@ from proofs.world import STRANGER, Caller, Resource, World
 # Type: actions that CloudFormation calls on it, of those that the type's schema lists as its handlers' permissions.
 MAKES: dict[str, str] = {
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms cloudwatch:TagResource",
+    "AWS::CodeBuild::Project": "codebuild:CreateProject codebuild:UpdateProject codebuild:DeleteProject",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable dynamodb:UpdateContinuousBackups dynamodb:TagResource",
     "AWS::EC2::FlowLog": "ec2:CreateFlowLogs ec2:DeleteFlowLogs",
     "AWS::EC2::RouteTable": "ec2:CreateRouteTable",
