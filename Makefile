@@ -36,9 +36,15 @@ setup: .venv/.ready ## make .venv from the hashed lock, with Node and the CDK co
 	@ln -sf ../../node_modules/.bin/cdk $(BIN)/cdk
 	@touch $@
 
+.venv-checks/.ready: checks/checkov.lock | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-checks
+	@VIRTUAL_ENV=$(CURDIR)/.venv-checks $(BIN)/uv pip sync --quiet --require-hashes checks/checkov.lock
+	@touch $@
+
 lock: ## resolve the dependencies anew (after a change of a pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --no-emit-package groundplan-runtime --group dev $(MEMBERS:%=%/pyproject.toml) -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock runtime/pyproject.toml -o runtime/requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate checks/checkov.in -o checks/checkov.lock
 	for needs in workloads/*/requirements.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraints requirements.lock $$needs -o $${needs%.in}.lock || exit 1; done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock --extra tables runtime/pyproject.toml -o runtime/tables.lock
 
@@ -60,19 +66,21 @@ stop: setup ## end the embedded AWS
 test: setup ## run every test; what they need, they start
 	@$(BIN)/python -m pytest
 
-check: setup ## ruff, hadolint, pyright strict, cfn-lint, cdk-nag (AwsSolutions, NIST 800-53 R5, PCI)
-	@echo "check 1/4  ruff, hadolint"
+check: setup .venv-checks/.ready ## ruff, hadolint, pyright strict, cfn-lint, cdk-nag (AwsSolutions, NIST 800-53 R5, PCI), checkov
+	@echo "check 1/5  ruff, hadolint"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/hadolint images/*/Dockerfile
-	@echo "check 2/4  pyright, strict"
+	@echo "check 2/5  pyright, strict"
 	@$(BIN)/node node_modules/pyright/index.js --level error
-	@echo "check 3/4  synthesis with AWS's schemas and cdk-nag: local, dev, prod"
+	@echo "check 3/5  synthesis with AWS's schemas and cdk-nag: local, dev, prod"
 	@for name in local dev prod; do $(BIN)/cdk synth --quiet --output .groundplan/check/$$name --context environment=$$name || exit 1; done
 	@echo "findings acknowledged in prod, each on one resource with its reason:"
-	@grep -hoE '"Annotation::[A-Za-z0-9@/.:-]+' .groundplan/check/prod/*.metadata.json | sort | uniq -c | sed 's/"Annotation:://'
-	@echo "check 4/4  cfn-lint"
+	@{ grep -hoE '"Annotation::[A-Za-z0-9@/.:-]+' .groundplan/check/prod/*.metadata.json; grep -hoE '"CKV_[A-Z0-9_]+' .groundplan/check/prod/*.template.json; } | sed -E 's/"(Annotation::)?//' | sort | uniq -c
+	@echo "check 4/5  cfn-lint"
 	@$(BIN)/cfn-lint .groundplan/check/*/*.template.json
+	@echo "check 5/5  checkov on prod"
+	@LOG_LEVEL=ERROR .venv-checks/bin/checkov --framework cloudformation --compact --quiet --skip-download --skip-results-upload --directory .groundplan/check/prod
 
 proofs: setup ## what the policies of prod allow and refuse, and which mistakes in them would be noticed; JSON=1 WRITE=1
 	@CDK_VALIDATION=false $(BIN)/cdk synth --quiet --output .groundplan/proofs --context environment=prod >&2

@@ -52,6 +52,7 @@ class AccessLogBucket(Construct):
             self.bucket,
             "It holds the access logs of the others; its own would feed themselves.",
             "AwsSolutions-S1",
+            "CKV_AWS_18",
         )
         acknowledge(
             self.bucket,

@@ -98,6 +98,7 @@ class PythonFunction(Construct):
             "It calls AWS's own services only, over TLS and by its role; there is nothing in a VPC for it to reach.",
             "NIST.800.53.R5-LambdaInsideVPC",
             "PCI.DSS.321-LambdaInsideVPC",
+            "CKV_AWS_117",
         )
         # Lambda checks at creation that the role may write to the dead-letter queue.
         self.function.node.add_dependency(self.permissions)

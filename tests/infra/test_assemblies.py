@@ -244,6 +244,17 @@ def test_acknowledgements_are_few_and_each_stands_on_one_resource_with_a_reason(
         assert all(len(reason) > 20 for reason in reasons), metadata.name
 
 
+def test_what_checkov_lets_stand_has_a_reason_on_one_resource(assembly: Any) -> None:
+    skips = [
+        skip
+        for template in assembly.templates.values()
+        for resource in template["Resources"].values()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", ())
+    ]
+    assert 0 < len(skips) <= MOST_ACKNOWLEDGEMENTS_A_STACK
+    assert all(skip["id"].startswith("CKV") and len(skip["comment"]) > 20 for skip in skips)
+
+
 def account_of(stack: str) -> str:
     """The account in which a stack belongs."""
     return "data" if stack.partition("-")[0] in ("DataLake", "Intake", "Tables") else "ai"

@@ -85,7 +85,8 @@ BYSTANDERS = """
     kms:key/company dynamodb:table/company sqs:company sns:company lambda:function:company
     logs:log-group:/company:log-stream:one ecr:repository/company sagemaker:model-package-group/company
     iam:role/company events:rule/company ssm:parameter/company
-    codeartifact:repository/company/company codebuild:project/company cloudwatch:alarm:company ec2:subnet/company ec2:security-group/company
+    cloudwatch:alarm:company
+    codeartifact:repository/company/company codebuild:project/company ec2:subnet/company ec2:security-group/company
 """.split()
 FOREIGN_SERVICES = """
     apigateway bedrock cloudtrail cloudwatch codebuild delivery.logs ec2 events glue lambda logging.s3 s3 sagemaker
