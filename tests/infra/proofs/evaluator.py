@@ -30,6 +30,7 @@ class Statement:
     """One statement as it stands in a policy document."""
 
     document: Mapping[str, Any]
+    spoken_of: dict[str, bool] = field(default_factory=dict[str, bool], repr=False)
 
     @property
     def effect(self) -> str:
@@ -189,17 +190,23 @@ def applies(statement: Statement, request: Request, *, remember: bool = True) ->
 
 def speaks_of(statement: Statement, action: str) -> bool:
     """Whether a statement is about the action at all."""
-    parsed = statement.parsed
-    named: list[str] = parsed.actions or parsed.not_actions
-    return any(ministack.fnmatch_iam(action, name) for name in named) is bool(parsed.actions)
+    known = statement.spoken_of.get(action)
+    if known is None:
+        parsed = statement.parsed
+        named: list[str] = parsed.actions or parsed.not_actions
+        known = any(ministack.fnmatch_iam(action, name) for name in named) is bool(parsed.actions)
+        statement.spoken_of[action] = known
+    return known
 
 
 def _applies(statement: Statement, request: Request) -> bool:
-    if not speaks_of(statement, request.action):
-        return False  # the same as below, sooner
     parsed = statement.parsed
+    if not speaks_of(statement, request.action) or _is_elsewhere(parsed, request.resource):
+        return False  # the same as below, sooner
     filled = replace(
         parsed,
+        actions=[request.action],  # it is matched already
+        not_actions=[],
         resources=[_fill(text, request) for text in parsed.resources],
         not_resources=[_fill(text, request) for text in parsed.not_resources],
         conditions=_conditions(parsed.conditions or {}, request),
@@ -214,6 +221,12 @@ def _applies(statement: Statement, request: Request) -> bool:
         service_context={f"request:{key}": value for key, value in request.keys.items()},
     )
     return ministack.evaluate(context, [[filled]]).decision != "ImplicitDeny"
+
+
+def _is_elsewhere(parsed: Any, resource: str) -> bool:
+    """Whether the resources that a statement names, without variables, are certainly others."""
+    named: list[str] = parsed.resources
+    return bool(named) and not any("${" in name or ministack.fnmatch_iam_cs(resource, name) for name in named)
 
 
 def _conditions(conditions: Mapping[str, Mapping[str, Any]], request: Request) -> dict[str, dict[str, list[str]]]:

@@ -18,27 +18,28 @@ class Report:
     world: World
 
     @cached_property
-    def _assertions(self) -> list[Assertion]:
+    def assertions(self) -> list[Assertion]:
+        """All of them."""
         return assertions(self.world)
 
     @cached_property
     def broken(self) -> list[str]:
         """Ids of the assertions that do not hold."""
-        return [f"{entry.kind}: {entry.id}" for entry in self._assertions if not entry.holds(self.world)]
+        return [f"{entry.kind}: {entry.id}" for entry in self.assertions if not entry.holds(self.world)]
 
     @cached_property
     def kinds(self) -> dict[str, int]:
         """Assertions by kind, in the order of the making."""
-        return dict(Counter(entry.kind for entry in self._assertions))
+        return dict(Counter(entry.kind for entry in self.assertions))
 
     @cached_property
     def positive(self) -> int:
         """Assertions that something is allowed."""
-        return sum(entry.allowed for entry in self._assertions)
+        return sum(entry.allowed for entry in self.assertions)
 
     @cached_property
     def _mutations(self) -> tuple[int, list[str]]:
-        return survivors(self.world, self._assertions)
+        return survivors(self.world, self.assertions)
 
     @property
     def mutations(self) -> int:
@@ -87,9 +88,9 @@ class Report:
     def figures(self) -> dict[str, int | float]:
         """The numbers that docs/security.md states."""
         return {
-            "assertions": len(self._assertions),
+            "assertions": len(self.assertions),
             "assertions_allowed": self.positive,
-            "assertions_refused": len(self._assertions) - self.positive,
+            "assertions_refused": len(self.assertions) - self.positive,
             "mutations": self.mutations,
             "mutations_caught": self.caught,
             "mutations_caught_percent": round(100 * self.caught / self.mutations, 1),

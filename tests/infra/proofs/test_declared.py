@@ -2,27 +2,18 @@
 
 import ast
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from proofs.declared import ASSUMED_BY, ROLES, declared
-from proofs.environment import read
-from proofs.world import World
+from proofs.report import Report
 
 ROOT = Path(__file__).parents[3]
 RUNTIME = ROOT / "runtime/groundplan_runtime"
 READS = re.compile(r"(describe|list|get|put|create|update|delete|start|stop|query|scan|send|publish|invoke)_[a-z_]+")
 
 
-@pytest.fixture(scope="session")
-def world(assemblies: Mapping[str, Any]) -> World:
-    return read(assemblies["prod"].names, assemblies["prod"].folder)
-
-
-def test_every_role_has_its_calls_and_who_assumes_it_declared(world: World) -> None:
+def test_every_role_has_its_calls_and_who_assumes_it_declared(report: Report) -> None:
+    world = report.world
     roles = [name for name in world.callers if "/" in name]
     assert len(roles) >= 4
     for role in roles:
@@ -32,7 +23,8 @@ def test_every_role_has_its_calls_and_who_assumes_it_declared(world: World) -> N
         assert any(role.startswith(beginning) for role in roles), f"{beginning}: there is no such role any more"
 
 
-def test_the_lineage_functions_call_what_is_declared_of_them(world: World) -> None:
+def test_the_lineage_functions_call_what_is_declared_of_them(report: Report) -> None:
+    world = report.world
     called = _calls("handlers/record_lineage.py") | _calls("handlers/sweep_lineage.py")
     assert {"DescribeTrainingJob", "ListEndpoints", "PutObject", "Query"} <= called
     sweep = {entry.action.partition(":")[2] for entry in declared(world, "Lineage/SweepRole")}

@@ -1,23 +1,12 @@
 """The policies of the production environment, judged together; and the proofs themselves, by mutations."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from proofs.environment import read
 from proofs.report import Report
 
 DOCUMENT = Path(__file__).parents[3] / "docs/security.md"
 LEAST_ASSERTIONS = 300
 LEAST_CAUGHT = 0.9
-
-
-@pytest.fixture(scope="session")
-def report(assemblies: Mapping[str, Any]) -> Report:
-    prod = assemblies["prod"]
-    return Report(read(prod.names, prod.folder))
 
 
 def test_every_assertion_holds(report: Report) -> None:
