@@ -10,6 +10,7 @@ from groundplan.conventions import Conventions, Existing
 from groundplan.image import Images
 from groundplan.job_limits import Limits
 from groundplan.network import ExistingNetwork, Network
+from groundplan.organization import Organization
 from groundplan.prices import RegionFactor
 from groundplan.quantity import PositiveQuantity, Quantity
 from groundplan.refusal import Disallowed, Finding, bad
@@ -92,6 +93,7 @@ class Environment(Values):
     existing_network: ExistingNetwork | None = None
     existing: Existing = Existing()
     conventions: Conventions = Conventions()
+    organization: Organization | None = Field(default=None, description="whose policies bind the accounts")
 
     @field_validator("shared")
     @classmethod
@@ -146,6 +148,29 @@ class Environment(Values):
                 allowed = f"allowed: a key of account {account} in {self.region}, where it is used"
                 raise Disallowed(arn, allowed, field=f"existing.{field}")
         return self
+
+    @field_validator("organization")
+    @classmethod
+    def _organization_surrounds_the_environment(
+        cls, value: Organization | None, info: ValidationInfo
+    ) -> Organization | None:
+        if value is None:
+            return value
+        accounts: Accounts | None = info.data.get("accounts")
+        region: str | None = info.data.get("region")
+        if accounts and value.management_account in accounts.by_name().values():
+            raise Disallowed(
+                value.management_account,
+                "no policy binds the management account, so it can be none of [accounts]",
+                field="organization.management_account",
+            )
+        if region and region not in value.regions:
+            raise Disallowed(
+                value.regions, f"allowed: regions with {region} among them", field="organization.regions"
+            )
+        if info.data.get("embedded_aws"):
+            raise Disallowed(value.id, "the embedded AWS has no organisations; remove [organization]")
+        return value
 
     def account_ids(self) -> dict[str, str]:
         """Account name to its 12 digits, in a fixed order: tooling, application, ai, data."""

@@ -15,6 +15,7 @@ from groundplan.workload import Workload
 from groundplan_constructs import CostCeilings, CostCeilingsProps, FunctionPackage
 from stacks.ai_platform import Platform
 from stacks.data_lake import DataLake
+from stacks.governance import Governance
 from stacks.intake import Intake
 from stacks.lineage import Lineage
 from stacks.network import Network
@@ -33,6 +34,7 @@ class Stacks:
     network: Network
     lineage: Lineage
     workloads: Sequence[WorkloadStack]
+    governance: Governance | None
 
 
 def compose(app: cdk.App, root: Path, environment: Environment, workloads: Sequence[Workload]) -> Stacks:
@@ -82,8 +84,13 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
             )
             for workload in workloads
         ],
+        governance=Governance(app, "Governance", names=names, organization=environment.organization)
+        if environment.organization
+        else None,
     )
-    for stack in (stacks.data_lake, stacks.intake, stacks.platform, stacks.network, stacks.lineage):
+    governance = [stacks.governance] if stacks.governance else []
+    platform_stacks = (stacks.data_lake, stacks.intake, stacks.platform, stacks.network, stacks.lineage)
+    for stack in (*platform_stacks, *governance):
         _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)
     for stack in (*stacks.workloads, *stacks.tables):
         workload = stack.workload

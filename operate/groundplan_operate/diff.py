@@ -9,7 +9,7 @@ from groundplan.environment import read_environment
 from groundplan.stateful import STATEFUL
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import in_environment, repository
-from groundplan_operate.toolkit import run_cdk
+from groundplan_operate.toolkit import STACKS, run_cdk
 
 # As cdk diff writes it: [~] AWS::DynamoDB::Table Store/Table StoreTable0CCFA19B replace
 _CHANGE = re.compile(r"\[[-~]\] (?P<type>\S+) (?P<path>\S+) \S+ (?P<fate>destroy|replace|may be replaced)\b")
@@ -25,7 +25,11 @@ def diff(environment_name: str) -> None:
     """
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
-    lines = run_cdk(accounts, ["diff"], show=lambda line: None if line.startswith(_NOISE) else click.echo(line))
+    lines = run_cdk(
+        accounts,
+        ["diff", STACKS],
+        show=lambda line: None if line.startswith(_NOISE) else click.echo(line),
+    )
     for line in warnings(losses(lines)):
         click.secho(line, fg="white", bg="red", bold=True)
 

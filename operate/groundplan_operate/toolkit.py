@@ -10,6 +10,9 @@ from groundplan.refusal import Refused
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import plain
 
+# All that is deployed from the tooling account. Governance, where there is one, a person makes elsewhere.
+STACKS = "!(Governance)"
+
 
 def run_cdk(
     accounts: Accounts,
