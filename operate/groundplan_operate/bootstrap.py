@@ -47,10 +47,10 @@ def bootstrap(accounts: Accounts, account: AccountName, *, show: Callable[[str],
         _require_policy(accounts, account, names.boundary())
     else:
         _put_policy(accounts, account, names.boundary(), boundary_policy(environment.limits))
-    version = _version(accounts.client("ssm", account), environment.qualifier)
-    trusted = "" if account == "tooling" else environment.accounts.tooling
-    wanted = {"TrustedAccounts": trusted, "CloudFormationExecutionPolicies": policy}
-    if version >= NEEDED_VERSION and wanted.items() <= _parameters(accounts, account).items():
+    version = version_of(accounts.client("ssm", account), environment.qualifier)
+    wanted = wanted_parameters(accounts, account)
+    trusted = wanted["TrustedAccounts"]
+    if version >= NEEDED_VERSION and wanted.items() <= parameters_of(accounts, account).items():
         return f"{where}: bootstrapped (version {version})"
     run_cdk(
         accounts,
@@ -72,7 +72,21 @@ def bootstrap(accounts: Accounts, account: AccountName, *, show: Callable[[str],
     return f"{where}: bootstrapped now" + (", trusting tooling alone" if trusted else "")
 
 
-def _version(ssm: Any, qualifier: str) -> int:
+def policy_arn(accounts: Accounts, account: AccountName, name: str) -> str:
+    """ARN of a managed policy of an account."""
+    return f"arn:aws:iam::{accounts.environment.account_ids()[account]}:policy/{name}"
+
+
+def wanted_parameters(accounts: Accounts, account: AccountName) -> dict[str, str]:
+    """Those of the bootstrap stack that say who may deploy, and as what."""
+    return {
+        "TrustedAccounts": "" if account == "tooling" else accounts.environment.accounts.tooling,
+        "CloudFormationExecutionPolicies": policy_arn(accounts, account, accounts.names.execution_policy()),
+    }
+
+
+def version_of(ssm: Any, qualifier: str) -> int:
+    """The version of the bootstrap template in an account; 0 without one."""
     try:
         return int(ssm.get_parameter(Name=f"/cdk-bootstrap/{qualifier}/version")["Parameter"]["Value"])
     except ClientError as error:
@@ -81,7 +95,7 @@ def _version(ssm: Any, qualifier: str) -> int:
         raise
 
 
-def _parameters(accounts: Accounts, account: AccountName) -> dict[str, str]:
+def parameters_of(accounts: Accounts, account: AccountName) -> dict[str, str]:
     """The parameters of the bootstrap stack; none when there is no such stack."""
     try:
         found = accounts.client("cloudformation", account).describe_stacks(StackName=accounts.names.toolkit_stack())
@@ -111,7 +125,7 @@ def _version_seen_from_tooling(accounts: Accounts, account: AccountName) -> int:
         aws_session_token=keys["SessionToken"],
         config=CONFIG,
     )
-    return _version(ssm, qualifier)
+    return version_of(ssm, qualifier)
 
 
 def _require_policy(accounts: Accounts, account: AccountName, name: str) -> None:
@@ -128,7 +142,7 @@ def _require_policy(accounts: Accounts, account: AccountName, name: str) -> None
 
 def _put_policy(accounts: Accounts, account: AccountName, name: str, document: dict[str, Any]) -> str:
     """Make the managed policy, or a new version of it when it says something else; its ARN."""
-    arn = f"arn:aws:iam::{accounts.environment.account_ids()[account]}:policy/{name}"
+    arn = policy_arn(accounts, account, name)
     iam = accounts.client("iam", account)
     try:
         versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]

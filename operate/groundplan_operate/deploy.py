@@ -1,7 +1,7 @@
 """`groundplan deploy`: start what must run, bootstrap the accounts, deploy every stack."""
 
 import fcntl
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -12,13 +12,15 @@ import click
 from groundplan.environment import environment_file, read_environment
 from groundplan.job_limits import refuse_outside
 from groundplan.refusal import BadInput, Refused
-from groundplan.workload import read_workloads
+from groundplan.workload import Workload, read_workloads
 from groundplan_operate import embedded_aws
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import bootstrap, distinct_accounts
 from groundplan_operate.options import in_environment, repository
 from groundplan_operate.orphans import orphans
-from groundplan_operate.toolkit import run_cdk
+from groundplan_operate.preflight import refuse_what_is_missing
+from groundplan_operate.preflight.questions import Site
+from groundplan_operate.toolkit import STACKS, run_cdk
 
 DONE = "✅"  # how cdk begins the line of a stack that is as it should be
 
@@ -34,34 +36,40 @@ def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str
     """The whole road to a deployed environment. Everything a person wrote is read before anything is made."""
     environment = read_environment(root, environment_name)
     source = str(environment_file(root, environment_name))
-    refuse_outside(environment.limits, source, read_workloads(root))
+    workloads = read_workloads(root)
+    refuse_outside(environment.limits, source, workloads)
     if placeholders := environment.placeholders(source):
         raise BadInput(placeholders)
     accounts = Accounts(root, environment)
     with _alone(root, environment_name):
-        return _deploy(accounts, show)
+        return _deploy(accounts, workloads, show)
 
 
-def _deploy(accounts: Accounts, show: Callable[[str], None]) -> Accounts:
+def _deploy(accounts: Accounts, workloads: Sequence[Workload], show: Callable[[str], None]) -> Accounts:
     root, environment = accounts.root, accounts.environment
     if environment.embedded_aws:
         show(f"1/3  {embedded_aws.start(root)}")
     else:
         show(f"1/3  AWS, region {environment.region}")
+        refuse_what_is_missing(Site(accounts, workloads))
     show("2/3  bootstrap of the accounts")
     # Quiet: several at once would speak across each other; an error carries CDK's own line.
     each = distinct_accounts(environment)
     with ThreadPoolExecutor(len(each)) as pool:
         for said in pool.map(partial(bootstrap, accounts, show=_quiet), each):
             show(f"     {said}")
-    show(f"3/3  cdk deploy --all, environment {environment.name}")
+    show(f"3/3  cdk deploy, environment {environment.name}")
     if not environment.embedded_aws:
-        run_cdk(accounts, ["deploy", "--all"])  # one stack after the other: it asks before it widens permissions
+        # One stack after the other: it asks before it widens permissions.
+        run_cdk(accounts, ["deploy", STACKS])
+        if environment.organization:
+            show(f"     Governance is deployed in account {environment.organization.management_account} by itself:")
+            show(f"     cdk deploy Governance -c environment={environment.name}")
         show(f"done: {environment.name} is deployed")
         return accounts
     lines = run_cdk(
         accounts,
-        ["deploy", "--all", "--concurrency", "4", "--progress", "events", "--require-approval", "never"],
+        ["deploy", STACKS, "--concurrency", "4", "--progress", "events", "--require-approval", "never"],
         show=lambda line: show(f"     {line}") if _tells_a_stack(line) else None,
     )
     for stack, account in orphans(accounts):

@@ -13,7 +13,7 @@ from groundplan.workload import workload_names
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import in_environment, repository
 from groundplan_operate.orphans import delete, orphans
-from groundplan_operate.toolkit import run_cdk
+from groundplan_operate.toolkit import STACKS, run_cdk
 
 ATTEMPTS = 3
 
@@ -36,10 +36,10 @@ def destroy(environment_name: str, yes: bool) -> None:
     for name in workload_names(root):
         _delete_packages(accounts.client("sagemaker", "ai"), accounts.names.model_package_group(name), click.echo)
     for attempt in range(1, ATTEMPTS + 1):
-        for bucket, account in _buckets(accounts):
+        for bucket, account in buckets(accounts):
             _empty(accounts.client("s3", account), bucket, click.echo)
         try:
-            run_cdk(accounts, ["destroy", "--all", "--force"], show=_tell)
+            run_cdk(accounts, ["destroy", STACKS, "--force"], show=_tell)
             break
         except Refused:
             # Access logs and last events may have come into a bucket after it was emptied.
@@ -69,16 +69,19 @@ def _delete_packages(sagemaker: Any, group: str, show: Callable[[str], None]) ->
             raise
 
 
-def _buckets(accounts: Accounts) -> list[tuple[str, AccountName]]:
+def buckets(accounts: Accounts) -> list[tuple[str, AccountName]]:
+    """Every bucket that the environment made, with its account, in the order in which they can be emptied."""
     names = accounts.names
     lake: list[tuple[str, AccountName]] = [(names.lake_bucket(zone), "data") for zone in ZONES]
     # The buckets for access logs come last: emptying the others is logged there.
+    logs: list[tuple[str, AccountName]] = [(names.lake_logs_bucket(), "data"), (names.artefacts_logs_bucket(), "ai")]
+    existing = accounts.environment.existing
+    theirs = (existing.data_log_bucket, existing.ai_log_bucket)  # the company's, which stay as they are
     return [
         *lake,
         (names.artefacts_bucket(), "ai"),
         (names.events_bucket(), "ai"),
-        (names.lake_logs_bucket(), "data"),
-        (names.artefacts_logs_bucket(), "ai"),
+        *((bucket, account) for bucket, account in logs if bucket not in theirs),
     ]
 
 

@@ -13,6 +13,9 @@ import pytest
 from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
+from groundplan.functions import RESERVED, RUNTIME
+from groundplan_operate.bootstrap import NEEDED_VERSION
+
 MOST_ACKNOWLEDGEMENTS_A_STACK = 25
 ENDPOINTS_GROUP = "VpcEndpoints873B3F9A"
 
@@ -139,6 +142,20 @@ def test_functions_are_built_for_the_environments_processor(assembly: Any) -> No
     if assembly.environment.architecture != "host":
         assert found == {assembly.environment.architecture}
     assert len(found) == 1
+
+
+def test_functions_ask_of_their_account_what_the_preflight_looks_for(assembly: Any) -> None:
+    reserved: dict[str, int] = {}
+    for stack, _, function in assembly.resources("AWS::Lambda::Function"):
+        account = account_of(stack)
+        assert function["Properties"]["Runtime"] == RUNTIME
+        reserved[account] = reserved.get(account, 0) + function["Properties"]["ReservedConcurrentExecutions"]
+    assert reserved == RESERVED
+
+
+def test_the_assembly_asks_for_the_bootstrap_that_the_command_line_makes_sure_of(assembly: Any) -> None:
+    manifest = (assembly.folder / "manifest.json").read_text()
+    assert max(map(int, re.findall(r'"requiresBootstrapStackVersion": (\d+)', manifest))) == NEEDED_VERSION
 
 
 def test_every_rule_keeps_what_it_cannot_deliver(assembly: Any) -> None:

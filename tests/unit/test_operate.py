@@ -42,6 +42,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     monkeypatch.setattr(
         deploy_module, "run_cdk", lambda _, arguments, **more: made.append((arguments[0], more)) or []
     )
+    monkeypatch.setattr(deploy_module, "refuse_what_is_missing", lambda _: None)
     return made
 
 
@@ -66,8 +67,32 @@ def test_in_aws_cdk_has_the_terminal_and_asks_before_it_widens_permissions(
         deploy_module, "run_cdk", lambda _, arguments, **more: given.append([*arguments, *more]) or []
     )
     deploy_environment(real, "dev", show=print)
-    assert given == [["deploy", "--all"]]
+    assert given == [["deploy", "!(Governance)"]]
     assert sorted(account for _, account in calls) == ["ai", "application", "data", "tooling"]
+
+
+def test_what_would_make_it_fail_is_refused_before_anything_is_done(
+    real: Path, calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(site: Any) -> None:
+        raise Refused(f"{len(site.workloads)} workload, no quota")
+
+    monkeypatch.setattr(deploy_module, "refuse_what_is_missing", refuse)
+    with pytest.raises(Refused, match="1 workload, no quota"):
+        deploy_environment(real, "dev", show=print)
+    assert calls == []
+
+
+def test_the_organisations_policies_are_left_to_its_management_account(
+    real: Path, calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, given, said = real / "environments/dev.toml", list[list[str]](), list[str]()
+    path.write_text(path.read_text() + (Path(__file__).parent / "organization.toml").read_text())
+    monkeypatch.setattr(deploy_module, "run_cdk", lambda _, arguments, **__: given.append(arguments) or [])
+    deploy_environment(real, "dev", show=said.append)
+    assert given == [["deploy", "!(Governance)"]]
+    assert "cdk deploy Governance -c environment=dev" in "\n".join(said)
+    assert calls
 
 
 def test_a_shared_account_is_bootstrapped_once(real: Path) -> None:

@@ -125,3 +125,17 @@ def test_destroying_a_protected_environment_is_refused(deployed: Any) -> None:
     done = deployed.run("destroy", "-e", "prod")
     assert done.returncode == 1
     assert "retain_data = true" in done.stderr
+
+
+def test_the_preflight_finds_nothing_missing_and_says_what_it_cannot_know(deployed: Any) -> None:
+    done = deployed.run("check", "--json")
+    assert done.returncode == 0, done.stderr
+    checks = json.loads(done.stdout)["checks"]
+    known = [one for one in checks if one["status"] != "unknown"]
+    assert {one["status"] for one in known} == {"ok"}
+    bootstrap = ["bootstrap", "bootstrap trust", "bootstrap policy", "execution policy", "permissions boundary"]
+    for account in ACCOUNTS:
+        assert [one["check"] for one in known if one["account"] == account][:6] == ["credentials", *bootstrap]
+    unknown = {one["check"].partition(":")[0] for one in checks if one["status"] == "unknown"}
+    assert unknown == {"services of the region", "runtime of functions", "quota", "cost allocation tags"}
+    assert all(one["found"] for one in checks)
