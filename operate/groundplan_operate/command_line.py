@@ -11,7 +11,20 @@ import click
 
 from groundplan.refusal import BadInput, Refused
 
-VERBS = ("check", "cost", "demo", "deploy", "destroy", "diff", "image", "ingest", "lineage", "prices", "stop", "train")
+VERBS = (
+    "check",
+    "cost",
+    "demo",
+    "deploy",
+    "destroy",
+    "diff",
+    "image",
+    "ingest",
+    "lineage",
+    "prices",
+    "stop",
+    "train",
+)
 
 
 class Verbs(click.Group):

@@ -47,7 +47,9 @@ def answers(asked: Iterable[Question]) -> Iterator[Answer]:
     numbers: dict[str, str] = {}
     for question in asked:
         if question.check != CHECK and numbers.get(question.account, "ok") != "ok":
-            yield told(question, Found("unknown", "no credentials of this account", "see its credentials above"))
+            yield told(
+                question, Found("unknown", "not asked, for want of its credentials", "see its credentials above")
+            )
             continue
         given = answer(question)
         if question.check == CHECK:
