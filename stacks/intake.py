@@ -15,7 +15,7 @@ from stacks.data_lake import DataLake
 
 RUNBOOK = "docs/runbooks/lake.md"
 LARGEST_MIB = 2048  # of a raw file; what is larger is quarantined
-STORAGE_MIB = 8192  # the file, its parts and what becomes of them
+STORAGE_MIB = 10240  # Lambda's largest: the file, its parts, its rows, and these as features
 JUDGED = ("curated", "quarantine")  # where a verdict lies
 TIMEOUT_SECONDS = 900  # Lambda's longest
 

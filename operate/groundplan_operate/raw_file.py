@@ -29,8 +29,8 @@ def bring_in(accounts: Accounts, workload: Workload, table_name: str, file: Path
     Bytes that were accepted under the same name are not brought in twice: their verdict is told again.
     """
     table = _table(accounts, workload, table_name)
-    if not file.is_file() or file.suffix.lower() not in (".csv", ".parquet"):
-        raise bad(str(file), "name", file.name, "allowed: a file whose name ends in .csv or .parquet")
+    if not (file.is_file() and file.name.isprintable() and file.suffix.lower() in (".csv", ".parquet")):
+        raise bad(str(file), "name", file.name, "allowed: a file with a printable name that ends in .csv or .parquet")
     s3 = accounts.client("s3", "data")
     buckets = {zone: bucket_of(accounts, s3, zone) for zone in ZONES}
     key, sha256 = f"{workload.name}/{table.name}/{file.name}", file_digest(file)

@@ -128,7 +128,7 @@ def test_the_catalogue_shows_the_table_as_it_was_declared(catalogued: Callable[[
 @pytest.mark.parametrize(
     ("name", "table", "telling"),
     [
-        ("corrections.xlsx", "corrections", "allowed: a file whose name ends in .csv or .parquet"),
+        ("corrections.xlsx", "corrections", "that ends in .csv or .parquet"),
         ("corrections.csv", "rumours", "table: 'rumours' is not allowed; allowed: corrections"),
     ],
 )
