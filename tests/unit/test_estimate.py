@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from groundplan.estimate import Estimate, Line, Usage, estimate, read_stacks
 from groundplan.estimate.ceiling import excess
 from groundplan.estimate.difference import difference, difference_as_json, difference_markdown, headline
-from groundplan.estimate.families import CHARGED, FREE, is_classed
+from groundplan.estimate.families import CHARGED, FREE, UNCHARGED, is_classed
 from groundplan.estimate.report import as_json, markdown_lines, text_lines
 from groundplan.estimate.template import Stack
 from groundplan.prices import Money, PriceBook, RegionFactor, dollars, read_prices
@@ -247,6 +247,25 @@ def test_an_extrapolated_price_is_counted_and_named(tmp_path: Path) -> None:
     assert found.total.most == Decimal("1.1")
     assert found.total.uncertain == ("kms/key",)
     assert "extrapolated" in "\n".join(text_lines(found))
+
+
+UNCHARGED_AS_SET = {
+    "a gateway endpoint": one("AWS::EC2::VPCEndpoint", VpcEndpointType="Gateway"),
+    "a flow log to a log group": one("AWS::EC2::FlowLog"),
+    "a standard parameter": one("AWS::SSM::Parameter"),
+    "a version without concurrency": one("AWS::Lambda::Version"),
+    "a service on instances": one("AWS::ECS::Service", LaunchType="EC2"),
+    "word filters": one("AWS::Bedrock::Guardrail", WordPolicyConfig={}),
+}
+
+
+@pytest.mark.parametrize("resources", UNCHARGED_AS_SET.values(), ids=UNCHARGED_AS_SET)
+def test_what_costs_nothing_as_it_is_set_is_free_for_a_reason_of_its_own(
+    tmp_path: Path, resources: Mapping[str, object]
+) -> None:
+    found = line(estimated(tmp_path, resources))
+    assert found.kind == "free"
+    assert found.reason in UNCHARGED.values()
 
 
 def test_spot_is_a_range_until_it_is_measured(tmp_path: Path) -> None:

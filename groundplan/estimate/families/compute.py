@@ -105,6 +105,12 @@ CHARGED = {
     "AWS::Lambda::Version": concurrency,
 }
 
+UNCHARGED = {
+    "AWS::AutoScaling::AutoScalingGroup": "it wants no instance to begin with",
+    "AWS::ECS::Service": "the instances of its cluster are charged: https://aws.amazon.com/ecs/pricing/",
+    "AWS::Lambda::Alias": "charged with the function, without provisioned concurrency",
+    "AWS::Lambda::Version": "charged with the function, without provisioned concurrency",
+}
 _WITH_FUNCTION = "charged with the function: https://aws.amazon.com/lambda/pricing/"
 _WITH_INSTANCES = "charged through the instances or tasks that it runs: https://aws.amazon.com/ecs/pricing/"
 FREE = {

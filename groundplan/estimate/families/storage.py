@@ -138,6 +138,7 @@ CHARGED = {
     "AWS::S3Vectors::Index": vectors,
 }
 
+UNCHARGED = dict[str, str]()
 _CATALOGUE = "the first million objects and requests of the catalogue are free: https://aws.amazon.com/glue/pricing/"
 _ACCESS = "access rules have no price: https://aws.amazon.com/s3/pricing/"
 _SETTINGS = "settings of a database, charged with its instances: https://aws.amazon.com/rds/pricing/"
