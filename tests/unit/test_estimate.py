@@ -564,6 +564,13 @@ def test_a_difference_names_what_came_went_and_changed(tmp_path: Path) -> None:
     assert sum(row.startswith("| ") for row in difference_markdown(found)) == 4
 
 
+def test_another_thing_of_unknown_price_is_a_change(tmp_path: Path) -> None:
+    small = estimated(tmp_path / "a", one("AWS::EC2::Instance", InstanceType="t3.micro"))
+    large = estimated(tmp_path / "b", one("AWS::EC2::Instance", InstanceType="p5.48xlarge"))
+    [row] = [row for row in difference_markdown(difference(small, large)) if row.startswith("| changed")]
+    assert row.endswith("| UNKNOWN | UNKNOWN | unknown |")
+
+
 def test_nothing_changed_is_said_so(tmp_path: Path) -> None:
     found = estimated(tmp_path, one("AWS::KMS::Key"))
     assert headline(difference(found, found)) == "no change of cost: $1.00 a month"
