@@ -255,6 +255,7 @@ UNCHARGED_AS_SET = {
     "a standard parameter": one("AWS::SSM::Parameter"),
     "a version without concurrency": one("AWS::Lambda::Version"),
     "a service on instances": one("AWS::ECS::Service", LaunchType="EC2"),
+    "a serverless instance of Aurora": one("AWS::RDS::DBInstance", DBInstanceClass="db.serverless"),
     "word filters": one("AWS::Bedrock::Guardrail", WordPolicyConfig={}),
 }
 
@@ -301,6 +302,22 @@ def test_a_ceiling_is_compared_with_the_upper_end_of_a_saving(tmp_path: Path) ->
     over = excess("the app", found, 99)
     assert over
     assert "would cost $30.00 to $100.00 a month, $1.00 above its ceiling of $99.00" in over[1]
+
+
+def test_spot_instances_of_a_group_are_a_range_by_either_way_to_launch_them(tmp_path: Path) -> None:
+    group = {"DesiredCapacity": "2", "LaunchConfigurationName": {"Ref": "C"}}
+    other = {"MinSize": 2, "LaunchTemplate": {"LaunchTemplateId": {"Ref": "T"}}}
+    template = {"InstanceType": "t3.medium", "InstanceMarketOptions": {"MarketType": "spot"}}
+    resources = {
+        "C": {"Type": "AWS::AutoScaling::LaunchConfiguration", "Properties": {"InstanceType": "t3.medium"}},
+        "T": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": template}},
+        "Steady": {"Type": "AWS::AutoScaling::AutoScalingGroup", "Properties": group},
+        "Spot": {"Type": "AWS::AutoScaling::AutoScalingGroup", "Properties": other},
+    }
+    found = estimated(tmp_path, resources)
+    # 2 x 730 x 0.0416 = 60.736, and up to 90 % less.
+    assert str(line(found, "Steady").cost) == "$60.74"
+    assert str(line(found, "Spot").cost) == "$6.07 to $60.74"
 
 
 INTRINSICS = {
