@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from groundplan.estimate.estimate import Estimate, Line
 from groundplan.estimate.report import money, shown, table
-from groundplan.prices import Money, dollars
+from groundplan.prices import dollars
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def difference(before: Estimate, after: Estimate) -> Difference:
         Change(old.get(key), new.get(key))
         for key in {**old, **new}
         if _matters(old.get(key)) or _matters(new.get(key))
-        if _shown(old.get(key)) != _shown(new.get(key))
+        if _costs(old.get(key)) != _costs(new.get(key))
     ]
     return Difference(before, after, sorted(changes, key=lambda one: (-abs(one.difference), one.line.path)))
 
@@ -123,13 +123,19 @@ def _most(line: Line | None) -> Decimal:
 
 
 def _shown(line: Line | None) -> str:
-    return shown(line.cost if line else Money(), [line] if line else []) if line else "-"
+    return shown(line.cost, [line]) if line else "-"
 
 
 def _step(one: Change) -> str:
     return f"{_shown(one.before)} -> {_shown(one.after)} ({_signed(one)})"
 
 
+def _costs(line: Line | None) -> object:
+    return line and (line.cost, _shown(line))
+
+
 def _signed(one: Change) -> str:
-    sign = "+" if one.difference > 0 else ""
-    return f"{sign}{dollars(one.difference)}" if one.difference else "by usage"
+    if one.difference:
+        return f"{'+' if one.difference > 0 else ''}{dollars(one.difference)}"
+    unknown = any(line and line.cost.unknowns for line in (one.before, one.after))
+    return "unknown" if unknown else "by usage"

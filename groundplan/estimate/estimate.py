@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from groundplan.estimate.charge import Charge
-from groundplan.estimate.families import CHARGED, FREE
+from groundplan.estimate.families import CHARGED, FREE, UNCHARGED
 from groundplan.estimate.resource import NotLiteral, Resource
 from groundplan.estimate.template import Stack
 from groundplan.estimate.usage import Usage
@@ -157,6 +157,10 @@ def _is_made(resource: Resource) -> bool:
     return condition is None or resource.stack.condition(condition) is not False
 
 
+def _uncharged(kind: str) -> str:
+    return UNCHARGED.get(kind, "nothing of it is charged as it is set")
+
+
 @dataclass
 class _Priced:
     items: list[Item] = field(default_factory=list[Item])
@@ -182,7 +186,7 @@ def _line(resource: Resource, book: PriceBook, fallback: str) -> Line:
         cost=priced.cost,
         items=tuple(priced.items),
         template=stack.file,
-        reason=free or priced.reason or ("" if priced.items else "nothing of it is charged as it is set"),
+        reason=free or priced.reason or ("" if priced.items else _uncharged(resource.type)),
     )
 
 

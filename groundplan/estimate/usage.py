@@ -12,7 +12,8 @@ class Usage:
     """Quantities a month by name (`requests`, `storage_gb`…).
 
     `assumed` maps a resource's path or type to quantities that somebody declared, `drivers` a workload's name to
-    those that follow from its drivers. The path wins over the type, an assumption over the drivers.
+    those that follow from its drivers: `requests`, `inference_ms` (of one), `payload_gb` (in and out),
+    `input_tokens`, `output_tokens`. The path wins over the type, an assumption over the drivers.
     """
 
     assumed: Mapping[str, Quantities] = field(default_factory=dict[str, Quantities])

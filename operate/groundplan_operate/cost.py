@@ -3,11 +3,12 @@
 import json
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from groundplan.estimate import Estimate, Usage, estimate, read_stacks
 from groundplan.estimate.assembly import DEFAULT_REGION
@@ -46,6 +47,7 @@ class Basis:
 @click.option("--assembly", type=click.Path(path_type=Path), help="the folder that cdk synth wrote, of any CDK app")
 @click.option("--diff", "before", type=click.Path(path_type=Path), help="another assembly, and what changes from it")
 @click.option("--region", default=DEFAULT_REGION, show_default=True, help="where stacks are that name no region")
+@click.option("--accept-old", metavar="REASON", help="why prices of more than 180 days may be used")
 @click.option("--format", "style", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="the same as --format json")
 @click.option("--markdown", "as_markdown", is_flag=True, help="the same as --format markdown")
@@ -54,6 +56,7 @@ def cost(
     assembly: Path | None,
     before: Path | None,
     region: str,
+    accept_old: str | None,
     style: str,
     as_json: bool,
     as_markdown: bool,
@@ -65,6 +68,7 @@ def cost(
     """
     style = "json" if as_json else "markdown" if as_markdown else style
     basis = Basis(_root(), Usage()) if environment_name is None and assembly else _basis(environment_name or "local")
+    basis = replace(basis, accepted=accept_old or basis.accepted)
     findings: list[Finding] = []
     if assembly:
         found = _estimate(assembly, basis, region, findings)
@@ -101,7 +105,8 @@ def _basis(environment_name: str) -> Basis:
 def _synthesised(environment_name: str, basis: Basis, findings: list[Finding]) -> Estimate:
     from groundplan_operate.assembly import synthesise
 
-    with tempfile.TemporaryDirectory(prefix="groundplan-") as folder:
+    waiting = Console(stderr=True).status(f"synthesising {environment_name}")
+    with tempfile.TemporaryDirectory(prefix="groundplan-") as folder, waiting:
         synthesise(repository(), environment_name, Path(folder))
         return _estimate(Path(folder), basis, DEFAULT_REGION, findings)
 

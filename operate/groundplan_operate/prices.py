@@ -48,6 +48,8 @@ def refresh(region: str, origin: str, tokens: Path | None, as_json: bool) -> Non
     file = price_file(root, region)
     before = _document(file, region)
     lists = [_offer(Path(origin))] if Path(origin).is_file() else _offers(root, region, origin, quiet=as_json)
+    if not any(one.prices for one in lists):
+        raise Refused(f"{origin} holds no price of {region} that is read; nothing was changed")
     after = renewed(before, lists, today())
     if tokens:
         after["models"] = _models(tokens, region)

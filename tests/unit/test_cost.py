@@ -89,10 +89,14 @@ def test_a_malformed_template_is_reported_after_the_rest(tmp_path: Path, capsys:
     assert "total at least $1.00, plus 1 unknown a month" in capsys.readouterr().out
 
 
-def test_prices_that_are_too_old_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prices_that_are_too_old_are_refused_unless_somebody_says_why_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "4102444800")
     with pytest.raises(Refused, match="groundplan prices refresh --region us-east-1"):
         run("--assembly", assembly(tmp_path, K=KEY))
+    run("--assembly", tmp_path, "--accept-old", "no network")
+    assert "accepted: no network" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from groundplan.estimate import Estimate, Line, Usage, estimate, read_stacks
 from groundplan.estimate.ceiling import excess
 from groundplan.estimate.difference import difference, difference_as_json, difference_markdown, headline
-from groundplan.estimate.families import CHARGED, FREE, is_classed
+from groundplan.estimate.families import CHARGED, FREE, UNCHARGED, is_classed
 from groundplan.estimate.report import as_json, markdown_lines, text_lines
 from groundplan.estimate.template import Stack
 from groundplan.prices import Money, PriceBook, RegionFactor, dollars, read_prices
@@ -249,6 +249,26 @@ def test_an_extrapolated_price_is_counted_and_named(tmp_path: Path) -> None:
     assert "extrapolated" in "\n".join(text_lines(found))
 
 
+UNCHARGED_AS_SET = {
+    "a gateway endpoint": one("AWS::EC2::VPCEndpoint", VpcEndpointType="Gateway"),
+    "a flow log to a log group": one("AWS::EC2::FlowLog"),
+    "a standard parameter": one("AWS::SSM::Parameter"),
+    "a version without concurrency": one("AWS::Lambda::Version"),
+    "a service on instances": one("AWS::ECS::Service", LaunchType="EC2"),
+    "a serverless instance of Aurora": one("AWS::RDS::DBInstance", DBInstanceClass="db.serverless"),
+    "word filters": one("AWS::Bedrock::Guardrail", WordPolicyConfig={}),
+}
+
+
+@pytest.mark.parametrize("resources", UNCHARGED_AS_SET.values(), ids=UNCHARGED_AS_SET)
+def test_what_costs_nothing_as_it_is_set_is_free_for_a_reason_of_its_own(
+    tmp_path: Path, resources: Mapping[str, object]
+) -> None:
+    found = line(estimated(tmp_path, resources))
+    assert found.kind == "free"
+    assert found.reason in UNCHARGED.values()
+
+
 def test_spot_is_a_range_until_it_is_measured(tmp_path: Path) -> None:
     task = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"Cpu": "1024", "Memory": "2048"}}
     service = {
@@ -282,6 +302,22 @@ def test_a_ceiling_is_compared_with_the_upper_end_of_a_saving(tmp_path: Path) ->
     over = excess("the app", found, 99)
     assert over
     assert "would cost $30.00 to $100.00 a month, $1.00 above its ceiling of $99.00" in over[1]
+
+
+def test_spot_instances_of_a_group_are_a_range_by_either_way_to_launch_them(tmp_path: Path) -> None:
+    group = {"DesiredCapacity": "2", "LaunchConfigurationName": {"Ref": "C"}}
+    other = {"MinSize": 2, "LaunchTemplate": {"LaunchTemplateId": {"Ref": "T"}}}
+    template = {"InstanceType": "t3.medium", "InstanceMarketOptions": {"MarketType": "spot"}}
+    resources = {
+        "C": {"Type": "AWS::AutoScaling::LaunchConfiguration", "Properties": {"InstanceType": "t3.medium"}},
+        "T": {"Type": "AWS::EC2::LaunchTemplate", "Properties": {"LaunchTemplateData": template}},
+        "Steady": {"Type": "AWS::AutoScaling::AutoScalingGroup", "Properties": group},
+        "Spot": {"Type": "AWS::AutoScaling::AutoScalingGroup", "Properties": other},
+    }
+    found = estimated(tmp_path, resources)
+    # 2 x 730 x 0.0416 = 60.736, and up to 90 % less.
+    assert str(line(found, "Steady").cost) == "$60.74"
+    assert str(line(found, "Spot").cost) == "$6.07 to $60.74"
 
 
 INTRINSICS = {
@@ -543,6 +579,13 @@ def test_a_difference_names_what_came_went_and_changed(tmp_path: Path) -> None:
     assert headline(found).startswith("$83.55 more a month: ")
     assert difference_as_json(found)["totals"]["difference_usd"] == "83.550"
     assert sum(row.startswith("| ") for row in difference_markdown(found)) == 4
+
+
+def test_another_thing_of_unknown_price_is_a_change(tmp_path: Path) -> None:
+    small = estimated(tmp_path / "a", one("AWS::EC2::Instance", InstanceType="t3.micro"))
+    large = estimated(tmp_path / "b", one("AWS::EC2::Instance", InstanceType="p5.48xlarge"))
+    [row] = [row for row in difference_markdown(difference(small, large)) if row.startswith("| changed")]
+    assert row.endswith("| UNKNOWN | UNKNOWN | unknown |")
 
 
 def test_nothing_changed_is_said_so(tmp_path: Path) -> None:

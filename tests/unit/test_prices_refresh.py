@@ -244,6 +244,14 @@ def test_a_list_that_cannot_be_used_changes_nothing(prices: Path, server: PriceS
     assert [file.name for file in prices.iterdir()] == ["us-east-1.json"]
 
 
+def test_lists_that_hold_no_price_change_nothing(prices: Path, server: PriceServer) -> None:
+    before = (prices / "us-east-1.json").read_text()
+    server.files |= {name: server.files["awskms"].replace(b"awskms", name.encode()) for name in server.files}
+    with pytest.raises(Refused, match="holds no price of us-east-1"):
+        run("prices", "refresh", "--from", server.address)
+    assert (prices / "us-east-1.json").read_text() == before
+
+
 MALFORMED: dict[str, Mapping[str, Any]] = {
     "no attributes": {"A": {"sku": "A"}},
     "a product that is text": {"A": "ml.m5.xlarge"},

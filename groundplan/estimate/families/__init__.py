@@ -12,6 +12,9 @@ _FAMILIES = (compute, integration, ml, network, observability, security, storage
 CHARGED: Mapping[str, Charges] = {kind: charges for family in _FAMILIES for kind, charges in family.CHARGED.items()}
 FREE: Mapping[str, str] = {kind: reason for family in _FAMILIES for kind, reason in family.FREE.items()}
 
+# Why a type that has a rule may still cost nothing, as it is set.
+UNCHARGED: Mapping[str, str] = {kind: reason for family in _FAMILIES for kind, reason in family.UNCHARGED.items()}
+
 
 def is_classed(kind: str) -> bool:
     """Whether a type is known: charged by a rule, or free for a reason."""

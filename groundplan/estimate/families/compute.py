@@ -36,8 +36,11 @@ def concurrency(resource: Resource) -> Iterator[Charge]:
     count = resource.number("ProvisionedConcurrencyConfig.ProvisionedConcurrentExecutions", 0)
     if count:
         function_of = resource.target("FunctionName")
-        memory = function_of.number("MemorySize", 128) / 1024 if function_of else Decimal(1)
-        yield Charge("lambda/provisioned_concurrency", count * memory * 730 * 3600, note="GB-seconds kept warm")
+        if function_of is None:
+            raise NotLiteral("FunctionName")
+        architecture = "arm" if "arm64" in function_of.list("Architectures") else "x86"
+        seconds = count * function_of.number("MemorySize", 128) / 1024 * 730 * 3600
+        yield Charge(f"lambda/provisioned_concurrency/{architecture}", seconds, note="GB-seconds kept warm")
 
 
 def service(resource: Resource) -> Iterator[Charge]:
@@ -73,11 +76,13 @@ def group(resource: Resource) -> Iterator[Charge]:
     count = resource.number("DesiredCapacity", resource.number("MinSize", 0))
     if not count:
         return
-    template = resource.target("LaunchTemplate.LaunchTemplateId")
-    if template is None:
+    if configuration := resource.target("LaunchConfigurationName"):
+        kind, spot = configuration.text("InstanceType"), configuration.value("SpotPrice") is not None
+    elif template := resource.target("LaunchTemplate.LaunchTemplateId"):
+        kind = template.text("LaunchTemplateData.InstanceType")
+        spot = template.value("LaunchTemplateData.InstanceMarketOptions.MarketType") == "spot"
+    else:
         raise NotLiteral("LaunchTemplate")
-    kind = template.text("LaunchTemplateData.InstanceType")
-    spot = template.value("LaunchTemplateData.InstanceMarketOptions.MarketType") == "spot"
     note = f"{count:f} x {kind}" + (", spot" if spot else "")
     yield hourly(f"ec2/instance/{kind}", count, note, EC2_SPOT_SAVING if spot else Decimal(0))
 
@@ -105,9 +110,16 @@ CHARGED = {
     "AWS::Lambda::Version": concurrency,
 }
 
+UNCHARGED = {
+    "AWS::AutoScaling::AutoScalingGroup": "it wants no instance to begin with",
+    "AWS::ECS::Service": "the instances of its cluster are charged: https://aws.amazon.com/ecs/pricing/",
+    "AWS::Lambda::Alias": "charged with the function, without provisioned concurrency",
+    "AWS::Lambda::Version": "charged with the function, without provisioned concurrency",
+}
 _WITH_FUNCTION = "charged with the function: https://aws.amazon.com/lambda/pricing/"
 _WITH_INSTANCES = "charged through the instances or tasks that it runs: https://aws.amazon.com/ecs/pricing/"
 FREE = {
+    "AWS::AutoScaling::LaunchConfiguration": _WITH_INSTANCES,
     "AWS::AutoScaling::LifecycleHook": _WITH_INSTANCES,
     "AWS::AutoScaling::ScalingPolicy": _WITH_INSTANCES,
     "AWS::ApplicationAutoScaling::ScalableTarget": "what it scales is charged: https://aws.amazon.com/autoscaling/pricing/",

@@ -90,6 +90,9 @@ CHARGED = {
     "AWS::StepFunctions::StateMachine": state_machine,
 }
 
+UNCHARGED = {
+    "AWS::CloudFormation::Stack": "what it holds is charged: https://aws.amazon.com/cloudformation/pricing/",
+}
 _EVENTS = "rules and events of AWS services are free: https://aws.amazon.com/eventbridge/pricing/"
 _CLOUDFORMATION = "resource types of AWS have no charge: https://aws.amazon.com/cloudformation/pricing/"
 FREE = {

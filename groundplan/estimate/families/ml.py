@@ -129,6 +129,11 @@ CHARGED = {
     "AWS::SageMaker::NotebookInstance": notebook,
 }
 
+UNCHARGED = {
+    "AWS::Bedrock::Guardrail": "word filters and regular expressions are free: https://aws.amazon.com/bedrock/pricing/",
+    "AWS::SageMaker::App": "system apps have no instance: https://aws.amazon.com/sagemaker/ai/pricing/",
+    "AWS::SageMaker::FeatureGroup": "an offline store is charged as a bucket: https://aws.amazon.com/sagemaker/ai/pricing/",
+}
 _SAGEMAKER = "a definition; the instances that it runs on are charged: https://aws.amazon.com/sagemaker/ai/pricing/"
 _BEDROCK = "a definition; the tokens of the models behind it are charged: https://aws.amazon.com/bedrock/pricing/"
 FREE = {

@@ -30,9 +30,10 @@ def endpoint(resource: Resource) -> Iterator[Charge]:
 
 
 def flow_log(resource: Resource) -> Iterator[Charge]:
-    """Vended logs; the storage is charged where they land."""
-    target = "s3" if resource.text("LogDestinationType", "cloud-watch-logs") == "s3" else "cloudwatch"
-    yield used(f"vpc/flow_logs/{target}", "ingested_gb", resource.usage("ingested_gb"))
+    """Vended logs to a bucket or stream; those to a log group are charged there, as ingestion."""
+    target = resource.text("LogDestinationType", "cloud-watch-logs")
+    if target != "cloud-watch-logs":
+        yield used(f"vpc/flow_logs/{target}", "ingested_gb", resource.usage("ingested_gb"))
 
 
 def address(_: Resource) -> Iterator[Charge]:
@@ -111,6 +112,13 @@ CHARGED = {
     "AWS::Route53Resolver::ResolverEndpoint": resolver_endpoint,
 }
 
+UNCHARGED = {
+    "AWS::ApiGateway::Stage": "without a cache it is charged with the API: https://aws.amazon.com/api-gateway/pricing/",
+    "AWS::EC2::FlowLog": "charged as ingestion at the log group: "
+    "https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html#flow-logs-pricing",
+    "AWS::EC2::VPCEndpoint": "gateway endpoints are free: "
+    "https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html",
+}
 _VPC = "the network itself has no price: https://aws.amazon.com/vpc/pricing/"
 _API = "requests are charged at the API: https://aws.amazon.com/api-gateway/pricing/"
 _BALANCER = "charged with the load balancer: https://aws.amazon.com/elasticloadbalancing/pricing/"

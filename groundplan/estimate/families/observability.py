@@ -80,6 +80,7 @@ CHARGED = {
     "AWS::Synthetics::Canary": canary,
 }
 
+UNCHARGED = dict[str, str]()
 _LOGS = "charged with the log group: https://aws.amazon.com/cloudwatch/pricing/"
 _COST = "no charge: https://aws.amazon.com/aws-cost-management/pricing/"
 FREE = {

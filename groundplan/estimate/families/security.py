@@ -12,7 +12,7 @@ from groundplan.estimate.resource import Resource
 
 def key(resource: Resource) -> Iterator[Charge]:
     """A key, and requests. Each of the first two rotations adds a dollar a month; that is not in here."""
-    yield monthly("kms/key", note="before rotations, of which the first two add as much each")
+    yield monthly("kms/key", note="rotations not counted")
     yield used("kms/request", "key_requests", resource.usage("key_requests"))
 
 
@@ -63,6 +63,9 @@ CHARGED = {
     "AWS::WAFv2::WebACL": web_acl,
 }
 
+UNCHARGED = {
+    "AWS::SSM::Parameter": "standard parameters are free: https://aws.amazon.com/systems-manager/pricing/",
+}
 _IAM = "IAM has no charge: https://aws.amazon.com/iam/"
 _POOL = "charged with the user pool: https://aws.amazon.com/cognito/pricing/"
 FREE = {

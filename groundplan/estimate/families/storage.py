@@ -57,6 +57,8 @@ def database(resource: Resource) -> Iterator[Charge]:
     engine = resource.text("Engine", "unknown")
     zones = "multi-az" if resource.value("MultiAZ") in (True, "true") else "single-az"
     kind = resource.text("DBInstanceClass")
+    if kind == "db.serverless":
+        return
     yield hourly(f"rds/{engine}/{zones}/{kind}", 1, kind)
     size = resource.number("AllocatedStorage", 0)
     if size:
@@ -138,6 +140,9 @@ CHARGED = {
     "AWS::S3Vectors::Index": vectors,
 }
 
+UNCHARGED = {
+    "AWS::RDS::DBInstance": "charged as capacity units of its cluster: https://aws.amazon.com/rds/aurora/pricing/",
+}
 _CATALOGUE = "the first million objects and requests of the catalogue are free: https://aws.amazon.com/glue/pricing/"
 _ACCESS = "access rules have no price: https://aws.amazon.com/s3/pricing/"
 _SETTINGS = "settings of a database, charged with its instances: https://aws.amazon.com/rds/pricing/"
