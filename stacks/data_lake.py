@@ -6,11 +6,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from groundplan.names import WORKLOAD_TAG, ZONES, Names
+from groundplan.names import WORKLOAD_TAG, ZONES, Names, Zone
 from groundplan_constructs import AccessLogBucket, AlarmTopic, EncryptedBucket, EncryptedBucketProps, EncryptionKey
 from stacks.account_stack import AccountStack
 
 Conditions = dict[str, dict[str, object]]
+READ_BY_TRAINING: tuple[Zone, ...] = ("curated", "features")
 TENANT = f"${{aws:PrincipalTag/{WORKLOAD_TAG}}}"
 
 
@@ -50,7 +51,7 @@ class DataLake(AccountStack):
             )
             bucket.node.add_dependency(*logs)
             cdk.Tags.of(bucket).add("data-zone", zone)
-            if zone in ("curated", "features"):
+            if zone in READ_BY_TRAINING:
                 self._let_training_read(bucket.bucket)
             if zone == "quarantine":
                 continue  # what lies there is in no table
@@ -102,11 +103,11 @@ class DataLake(AccountStack):
         return iam.AccountPrincipal(self.names.environment.accounts.ai)
 
     def _objects_of_training(self) -> Conditions:
-        """Through S3, and only what lies in the zone that training reads."""
-        bucket = f"arn:{self.partition}:s3:::{self.names.lake_bucket('curated')}"
+        """Through S3, and only what lies in the zones that training reads."""
+        buckets = [f"arn:{self.partition}:s3:::{self.names.lake_bucket(zone)}" for zone in READ_BY_TRAINING]
         conditions = self._training_roles({"kms:ViaService": f"s3.{self.region}.amazonaws.com"})
-        encrypted = {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]}
-        return conditions | {"ArnLike": {**conditions["ArnLike"], **encrypted}}
+        encrypted = [f"{bucket}{part}" for bucket in buckets for part in ("", "/*")]
+        return conditions | {"ArnLike": {**conditions["ArnLike"], "kms:EncryptionContext:aws:s3:arn": encrypted}}
 
     def _training_roles(self, equal: dict[str, str]) -> Conditions:
         names = self.names

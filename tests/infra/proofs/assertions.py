@@ -54,6 +54,7 @@ GRAVE = {
     "sagemaker": "CreateTrainingJob UpdateModelPackage DeleteModelPackageGroup CreateNotebookInstance",
     "codebuild": "StartBuild UpdateProject DeleteProject",
     "codeartifact": "PublishPackageVersion DeletePackageVersions PutDomainPermissionsPolicy",
+    "glue": "GetTable UpdateTable DeleteTable GetTables PutResourcePolicy",
     "iam": """CreateRole PassRole AttachRolePolicy PutRolePolicy UpdateAssumeRolePolicy DeleteRolePermissionsBoundary
         CreatePolicyVersion""",
     "ec2": """CreateNetworkInterface RunInstances CreateInternetGateway AttachInternetGateway CreateNatGateway
@@ -85,7 +86,7 @@ BYSTANDERS = """
     kms:key/company dynamodb:table/company sqs:company sns:company lambda:function:company
     logs:log-group:/company:log-stream:one ecr:repository/company sagemaker:model-package-group/company
     iam:role/company events:rule/company ssm:parameter/company
-    cloudwatch:alarm:company
+    cloudwatch:alarm:company glue:table/company/company
     codeartifact:repository/company/company codebuild:project/company ec2:subnet/company ec2:security-group/company
 """.split()
 FOREIGN_SERVICES = """

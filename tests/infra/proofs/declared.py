@@ -12,7 +12,7 @@ from proofs.world import Resource, World
 
 @dataclass(frozen=True)
 class Call:
-    """One API call on one concrete resource.
+    """One API call on one concrete resource, or on everything below it where it ends in `/*`.
 
     `context` is what the request must bring along, by condition key; it may bring more.
     """
@@ -28,7 +28,8 @@ class Call:
 
     def covers(self, other: "Call") -> bool:
         """Whether who declares this has declared the other."""
-        same = (self.action, self.resource) == (other.action, other.resource)
+        below = self.resource.endswith("/*") and other.resource.startswith(self.resource[:-1])
+        same = self.action == other.action and (below or self.resource == other.resource)
         return same and set(self.context) <= set(other.context)
 
 
@@ -96,17 +97,44 @@ def sweep(world: World) -> Iterator[Call]:
         yield call(f"sagemaker:List{listing}")
 
 
+def validation(world: World) -> Iterator[Call]:
+    """handlers/validate_raw.py: every workload's raw files, their declarations, and where the verdict goes."""
+    names, region = world.names, world.names.environment.region
+    here = f"{region}:{names.environment.accounts.data}"
+    stream = one(world, "AWS::Logs::LogGroup", "Intake").arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
+    yield call("sqs:SendMessage", one(world, "AWS::SQS::Queue", "Intake").arn)
+    for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, "DataLake"))
+    raw = f"arn:aws:s3:::{names.lake_bucket('raw')}"
+    for action in ("GetObject", "GetObjectVersion"):
+        yield call(f"s3:{action}", f"{raw}/*")
+    yield call("s3:ListBucket", raw)
+    for zone in (names.lake_bucket("curated"), names.lake_bucket("quarantine")):
+        yield call("s3:GetObject", f"arn:aws:s3:::{zone}/*")
+        yield call("s3:ListBucket", f"arn:aws:s3:::{zone}")
+    for zone in (names.lake_bucket("curated"), names.lake_bucket("features"), names.lake_bucket("quarantine")):
+        for action in ("AbortMultipartUpload", "PutObject"):
+            yield call(f"s3:{action}", f"arn:aws:s3:::{zone}/*")
+    database = names.catalogue_database("curated")
+    for resource in ("catalog", f"database/{database}", f"table/{database}/*"):
+        yield call("glue:GetTable", f"arn:aws:glue:{here}:{resource}")
+    yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Groundplan/Lake"})
+
+
 def training(world: World, workload: str) -> Iterator[Call]:
     """What SageMaker does in the name of a job's role.
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms
     """
     names, region = world.names, world.names.environment.region
-    lake, artefacts = names.lake_bucket("curated"), names.artefacts_bucket()
-    for action in ("GetObject", "GetObjectVersion"):
-        yield call(f"s3:{action}", f"arn:aws:s3:::{lake}/{workload}/digits/train/one.npy")
-    yield call("s3:ListBucket", f"arn:aws:s3:::{lake}", {"s3:prefix": f"{workload}/digits/train"})
-    yield call("kms:Decrypt", key(world, "DataLake"), through_s3(world, lake))
+    artefacts = names.artefacts_bucket()
+    for lake in (names.lake_bucket("curated"), names.lake_bucket("features")):
+        for action in ("GetObject", "GetObjectVersion"):
+            yield call(f"s3:{action}", f"arn:aws:s3:::{lake}/{workload}/digits/train/one.npy")
+        yield call("s3:ListBucket", f"arn:aws:s3:::{lake}", {"s3:prefix": f"{workload}/digits/train"})
+        yield call("kms:Decrypt", key(world, "DataLake"), through_s3(world, lake))
     own = f"arn:aws:s3:::{artefacts}/workloads/{workload}"
     yield call("s3:GetObject", f"{own}/code/one.tar.gz")
     for part in ("output", "checkpoints"):
@@ -192,6 +220,7 @@ def flow_log(world: World) -> Iterator[Call]:
 ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Lineage/RecordRole": lambda world: lineage_function(world, "Record"),
     "Lineage/SweepRole": sweep,
+    "Intake/ValidateRole": validation,
     "Network/FlowLogRole": flow_log,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
     "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
@@ -203,6 +232,7 @@ BUILD = "arn:aws:codebuild:{here}:project/{stem}-"
 ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),
+    "Intake/ValidateRole": ("lambda.amazonaws.com", ""),
     "Network/FlowLogRole": ("vpc-flow-logs.amazonaws.com", "arn:aws:ec2:{here}:vpc-flow-log/one"),
     "Workload-digit-reader/ImageBuildRole": ("codebuild.amazonaws.com", BUILD + "digit-reader-image"),
     "Workload-other-reader/ImageBuildRole": ("codebuild.amazonaws.com", BUILD + "other-reader-image"),

@@ -21,6 +21,7 @@ MAKES: dict[str, str] = {
     "AWS::ECR::Repository": "ecr:CreateRepository ecr:PutImageScanningConfiguration ecr:DeleteRepository",
     "AWS::Events::Rule": "events:PutRule events:PutTargets events:DeleteRule",
     "AWS::Glue::Database": "glue:CreateDatabase glue:UpdateDatabase glue:DeleteDatabase",
+    "AWS::Glue::Table": "glue:CreateTable glue:UpdateTable",
     "AWS::IAM::ManagedPolicy": """iam:CreatePolicy iam:CreatePolicyVersion iam:DeletePolicy iam:DeletePolicyVersion
         iam:GetPolicy iam:GetPolicyVersion iam:ListEntitiesForPolicy iam:ListPolicyVersions iam:TagPolicy
         iam:UntagPolicy""",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from proofs.declared import Call, call, key, training
 from proofs.evaluator import Value
-from proofs.world import OTHER_ORGANISATION, STRANGER, Caller, World
+from proofs.world import BOUNDARY, OTHER_ORGANISATION, STRANGER, Caller, World
 
 JOB = "VpcSubnets VpcSecurityGroupIds OutputKmsKey VolumeKmsKey InstanceTypes MaxRuntimeInSeconds"
 KEYS_OF = {
@@ -64,7 +64,7 @@ def job_requests(world: World) -> Iterator[JobRequest]:
         "role whose boundary admits jobs, for the boundary's own denials",
         f"arn:aws:iam::{ai}:role/pipeline",
         ai,
-        policies=("boundary:ai",),
+        policies=(BOUNDARY,),
         administrator=True,
     )
     good, wrong = _good(world), _wrong(world)

@@ -8,10 +8,10 @@ EXPLAINED = {
     "resource:DataLake/* | Training* | widen principal to [*]": (
         "The condition on aws:PrincipalArn names the ai account again; across accounts its own policies decide too."
     ),
-    "resource:DataLake/CuratedPolicy* | Training* | drop condition Null aws:PrincipalTag/workload": (
+    "resource:DataLake/*Policy* | Training* | drop condition Null aws:PrincipalTag/workload": (
         "Without the tag the variable in resource and prefix has no value, and matches nothing."
     ),
-    "resource:DataLake/CuratedPolicy* | TrainingListsItsWorkload | widen resource to [*]": (
+    "resource:DataLake/*Policy* | TrainingListsItsWorkload | widen resource to [*]": (
         "s3:ListBucket is asked of buckets alone, and the policy speaks of its own bucket alone."
     ),
     "identity:Network/JobGuard* | WithoutOutputKey | *": (

@@ -17,6 +17,7 @@ from proofs.evaluator import Kind, Policies, Policy, Request, Value, allows
 Template = Mapping[str, Any]
 STRANGER = "000000000042"
 ORGANISATION, OTHER_ORGANISATION = "o-groundplan0", "o-elsewhere00"
+BOUNDARY = "boundary"  # one text in every account
 ADMINISTRATOR = Policy.read("administrator", {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})
 # CloudFormation type: the property that names it, what `Ref` gives, and its ARN after region and account.
 KINDS: dict[str, tuple[str, str, str]] = {
@@ -229,8 +230,8 @@ class _Reader:
                 name, arn = self._identity(stack, logical_id)
                 resource = Resource(stack, logical_id, entry["Type"], self.accounts[stack], name, arn, properties)
                 self.resources[resource.where] = resource
+        self._policy(BOUNDARY, boundary_policy(self.names.environment.limits))
         for account in ("ai", "data"):
-            self._policy(f"boundary:{account}", boundary_policy(self.names.environment.limits))
             number = self.names.environment.account_ids()[account]
             self._policy(f"execution:{account}", execution_policy(self.names, number))
         for policy in self._of("AWS::IAM::ManagedPolicy"):
@@ -256,7 +257,6 @@ class _Reader:
 
     def _role(self, role: Resource) -> Caller:
         number, properties = role.account, role.properties
-        account = "ai" if number == self.names.environment.accounts.ai else "data"
         found: list[str] = []
         for policy in (*self._of("AWS::IAM::ManagedPolicy"), *self._of("AWS::IAM::Policy")):
             if policy.account == number and role.name in policy.properties.get("Roles", ()):
@@ -270,7 +270,7 @@ class _Reader:
             account=number,
             tags={tag["Key"]: tag["Value"] for tag in properties.get("Tags", ())},
             policies=tuple(found),
-            boundary=f"boundary:{account}" if "PermissionsBoundary" in properties else None,
+            boundary=BOUNDARY if "PermissionsBoundary" in properties else None,
         )
 
     def _deployer(self, account: str) -> Caller:
