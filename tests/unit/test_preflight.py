@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from groundplan.environment import AccountName, read_environment
 from groundplan.execution_policy import boundary_policy, execution_policy
-from groundplan.functions import RUNTIME
+from groundplan.functions import RESERVED, RUNTIME
 from groundplan.refusal import Refused
 from groundplan.workload import read_workloads
 from groundplan_operate import check as check_module
@@ -435,6 +435,16 @@ def test_functions_must_leave_enough_of_the_accounts_concurrency(
         assert "--service-code lambda --quota-code L-B99A9384 --desired-value 111" in found.remedy
 
 
+def test_in_a_shared_account_both_halves_are_asked_for_together(site: Site) -> None:
+    path = site.accounts.root / "environments/dev.toml"
+    text = path.read_text().replace(f'data = "{IDS["data"]}"', f'data = "{IDS["ai"]}"')
+    path.write_text(text.replace("[accounts]", 'shared = ["ai", "data"]\n[accounts]'))
+    shared = Site(Stubbed(site.accounts.root, read_environment(site.accounts.root, "dev")), site.workloads)
+    [functions], [rooms] = list(quotas.function_concurrency(shared)), list(quotas.bucket_count(shared))
+    assert functions.wanted == f"100 left beside the {sum(RESERVED.values())} that functions reserve here"
+    assert rooms.wanted == f"room for {len(buckets(shared.accounts))}"
+
+
 @pytest.mark.parametrize(("quota", "status"), [(5.0, "ok"), (4.0, "missing"), (0.0, "missing")])
 def test_there_must_be_room_for_the_buckets(site: Site, quota: float, status: str) -> None:
     accounts = stubbed(site)
@@ -552,9 +562,10 @@ def test_a_deployment_is_refused_for_what_is_missing_and_not_for_what_is_unknown
         accounts.says("sts", account, "get_caller_identity", identity)
     accounts.fails("ssm", "ai", "get_parameters", "AccessDeniedException")
     accounts.fails("lambda", "ai", "list_layers", "AccessDeniedException")
-    limit = {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}
-    accounts.says("lambda", "ai", "get_account_settings", {"AccountLimit": limit})
-    accounts.says("lambda", "ai", "list_functions", {"Functions": []})
+    for account, runs in (("ai", 10), ("data", 1000)):
+        limit = {"ConcurrentExecutions": runs, "UnreservedConcurrentExecutions": runs}
+        accounts.says("lambda", account, "get_account_settings", {"AccountLimit": limit})
+        accounts.says("lambda", account, "list_functions", {"Functions": []})
     for account in ("ai", "data"):
         accounts.fails("service-quotas", account, "get_service_quota", "AccessDeniedException")
     with pytest.raises(Refused) as error:

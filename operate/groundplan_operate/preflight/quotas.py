@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from groundplan.environment import AccountName
 from groundplan.functions import LEFT_UNRESERVED, RESERVED
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.bootstrap import distinct_accounts
 from groundplan_operate.destroy import buckets
 from groundplan_operate.preflight.questions import Found, Question, Site, Status
 
@@ -60,7 +61,11 @@ def _instances(accounts: Accounts, quota: dict[str, Any] | None, count: int, lac
 
 def function_concurrency(site: Site) -> Iterator[Question]:
     """Functions reserve their concurrency, and AWS wants some of the account's left unreserved."""
-    for account, reserved in RESERVED.items():
+    ids = site.accounts.environment.account_ids()
+    for account in distinct_accounts(site.accounts.environment):
+        reserved = sum(runs for name, runs in RESERVED.items() if ids[name] == ids[account])
+        if not reserved:
+            continue
         yield Question(
             "quota: concurrent functions",
             account,
@@ -92,10 +97,11 @@ def _own_reservations(client: Any, stem: str) -> int:
 def bucket_count(site: Site) -> Iterator[Question]:
     """Room for the environment's buckets beside those that an account has already."""
     accounts = site.accounts
-    by_account: dict[AccountName, set[str]] = {}
-    for bucket, account in buckets(accounts):
-        by_account.setdefault(account, set()).add(bucket)
-    for account, own in sorted(by_account.items()):
+    ids = accounts.environment.account_ids()
+    for account in distinct_accounts(accounts.environment):
+        own = {bucket for bucket, name in buckets(accounts) if ids[name] == ids[account]}
+        if not own:
+            continue
         yield Question(
             "quota: buckets",
             account,
