@@ -125,6 +125,8 @@ class World:
         if caller.kind == "service":
             keys["aws:PrincipalIsAWSService"] = "true"
             keys["aws:PrincipalServiceName"] = caller.arn
+            if source := context.get("aws:SourceAccount"):
+                keys["aws:SourceOrgID"] = ORGANISATION if source in self.accounts else OTHER_ORGANISATION
         elif caller.kind != "anonymous":
             keys |= {"aws:PrincipalArn": caller.arn, "aws:PrincipalAccount": caller.account}
             keys |= {"aws:PrincipalOrgID": caller.organisation, "aws:PrincipalIsAWSService": "false"}
