@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled modules are kept, also where the shell says otherwise: CDK's are large, and synthesis takes half the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo deploy diff destroy stop test check proofs bench lock
+.PHONY: help setup demo deploy diff destroy stop test check proofs bench pages lock
 
 help: ## list the words
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -85,6 +85,11 @@ check: setup .venv-checks/.ready ## ruff, hadolint, pyright strict, cfn-lint, cd
 proofs: setup ## what the policies of prod allow and refuse, and which mistakes in them would be noticed; JSON=1 WRITE=1
 	@CDK_VALIDATION=false $(BIN)/cdk synth --quiet --output .groundplan/proofs --context environment=prod >&2
 	@PYTHONPATH=tests/infra $(BIN)/python -m proofs .groundplan/proofs $(if $(JSON),--json) $(if $(WRITE),--write)
+
+pages: setup ## write what is made from code: the schema of workload.toml, the planner's rules
+	@mkdir -p schemas
+	@$(BIN)/python -m groundplan.workload.schema > schemas/workload.schema.json
+	@$(BIN)/python -m groundplan.planner.rules_page > docs/planner-rules.md
 
 bench: setup ## figures, each with the command that made it
 	@$(BIN)/python tests/bench/figures.py

@@ -50,6 +50,8 @@ def refuse_outside(limits: Limits, source: str, workloads: Sequence[Workload]) -
     findings: list[Finding] = []
     for workload in workloads:
         training, where = workload.training, f"workloads/{workload.name}/workload.toml"
+        if training is None:
+            continue
         if training.instance_type not in limits.instance_types:
             allowed = f"allowed by limits.instance_types of {source}: {', '.join(limits.instance_types)}"
             findings.append(Finding(where, "training.instance_type", training.instance_type, allowed))

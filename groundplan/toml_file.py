@@ -4,7 +4,7 @@ import codecs
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -92,9 +92,14 @@ def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> str:
     inner: Any = model
     for part in location[:-1]:
         found = inner.model_fields.get(part) if isinstance(part, str) else None
-        if found is None or not hasattr(found.annotation, "model_fields"):
+        inner = found and _table(found.annotation)
+        if inner is None:
             return "remove it"
-        inner = found.annotation
     keys = sorted(inner.model_fields)
     close = difflib.get_close_matches(str(location[-1]), keys, n=1)
     return (f"did you mean {close[0]}? " if close else "") + f"allowed: {', '.join(keys)}"
+
+
+def _table(annotation: Any) -> Any:
+    """The model of a field that is a table, also of one that may be left out; None for other fields."""
+    return next((kind for kind in (annotation, *get_args(annotation)) if hasattr(kind, "model_fields")), None)

@@ -53,7 +53,7 @@ class Inputs:
 
 def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) -> str:
     """sha256 of everything that decides a run's result; names, tags, places and times are left out."""
-    training = workload.training
+    training = workload.trained
     return digest(
         {
             "workload": workload.name,
@@ -83,7 +83,7 @@ def build_request(
     Spot capacity unless said otherwise. Checkpoints lie under the fingerprint, so that a relaunch of the same
     run goes on where the last one stopped. `job_suffix` makes the job's name unique; it is not part of the run.
     """
-    training = workload.training
+    training = workload.trained
     run = fingerprint(workload, defaults, inputs)
     base = f"{defaults.artefacts}/workloads/{workload.name}"
     stopping = {"MaxRuntimeInSeconds": training.max_runtime_seconds}
@@ -140,7 +140,7 @@ def build_request(
 
 def _hyperparameters(workload: Workload) -> dict[str, str]:
     """As SageMaker takes them: every value a string. The seed is one of them."""
-    given: dict[str, Any] = {**workload.training.hyperparameters, "seed": workload.training.seed}
+    given: dict[str, Any] = {**workload.trained.hyperparameters, "seed": workload.trained.seed}
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
 
 

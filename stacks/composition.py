@@ -83,6 +83,7 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
                 workload=workload,
             )
             for workload in workloads
+            if workload.training
         ],
         governance=Governance(app, "Governance", names=names, organization=environment.organization)
         if environment.organization

@@ -80,7 +80,7 @@ class WorkloadStack(AccountStack):
                 security_group_ids=network.security_group_ids,
             ),
         )
-        image = workload.training.image_digest
+        image = workload.trained.image_digest
         ssm.StringParameter(
             self,
             "LaunchDefaults",

@@ -21,6 +21,7 @@ VERBS = (
     "image",
     "ingest",
     "lineage",
+    "plan",
     "prices",
     "stop",
     "train",

@@ -87,9 +87,9 @@ def test_what_decides_the_result_changes_the_fingerprint(workload: Workload, cha
 
 def test_the_image_a_hyper_parameter_and_the_seed_change_the_fingerprint(workload: Workload) -> None:
     pinned = replace(DEFAULTS, image=f"{DEFAULTS.image}@sha256:{'1' * 64}")
-    reseeded = workload.model_copy(update={"training": workload.training.model_copy(update={"seed": 8})})
+    reseeded = workload.model_copy(update={"training": workload.trained.model_copy(update={"seed": 8})})
     longer = workload.model_copy(
-        update={"training": workload.training.model_copy(update={"hyperparameters": {"epochs": 61}})}
+        update={"training": workload.trained.model_copy(update={"hyperparameters": {"epochs": 61}})}
     )
     variants = [(workload, pinned), (reseeded, DEFAULTS), (longer, DEFAULTS), (workload, DEFAULTS)]
     assert len({fingerprint(one, defaults, INPUTS) for one, defaults in variants}) == len(variants)

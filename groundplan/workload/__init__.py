@@ -1,0 +1,28 @@
+"""A workload: what it is, what it must do, what it learns from and how it trains."""
+
+from groundplan.workload.data import Data
+from groundplan.workload.drivers import Drivers, Quality
+from groundplan.workload.model import Baseline, Custom, Foundation, FoundationModel, Measured, Model
+from groundplan.workload.read import read_workload, read_workloads, workload_names
+from groundplan.workload.training import LONGEST_HYPERPARAMETER, Training
+from groundplan.workload.workload import Force, Metering, Workload
+
+__all__ = [
+    "LONGEST_HYPERPARAMETER",
+    "Baseline",
+    "Custom",
+    "Data",
+    "Drivers",
+    "Force",
+    "Foundation",
+    "FoundationModel",
+    "Measured",
+    "Metering",
+    "Model",
+    "Quality",
+    "Training",
+    "Workload",
+    "read_workload",
+    "read_workloads",
+    "workload_names",
+]
