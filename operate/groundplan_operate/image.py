@@ -43,7 +43,7 @@ def build(workload_name: str, environment_name: str, as_json: bool) -> None:
     built = build_image(accounts, workload, show=(lambda _: None) if as_json else click.echo)
     _tell(built, as_json)
     refuse_image(built, accounts.environment.images)
-    if built.digest != workload.training.image_digest:
+    if built.digest != workload.trained.image_digest:
         line = f'image_digest = "{built.digest}"'
         click.echo(f"write {line} under [training] of workloads/{workload.name}/workload.toml, and deploy", err=True)
 
@@ -55,7 +55,7 @@ def build(workload_name: str, environment_name: str, as_json: bool) -> None:
 def check(workload_name: str, environment_name: str, as_json: bool) -> None:
     """Refuse the image that WORKLOAD is pinned to unless the registry holds it, scanned and below the floor."""
     accounts, workload = _open(workload_name, environment_name)
-    registry, digest = Registry(accounts, workload), workload.training.image_digest
+    registry, digest = Registry(accounts, workload), workload.trained.image_digest
     if not digest:
         raise Refused(f"{workload.name} has no training.image_digest; {registry.how}")
     held = registry.held(digest)
