@@ -14,8 +14,8 @@ def orphans(accounts: Accounts) -> list[tuple[str, AccountName]]:
     """Names of the stacks and their accounts."""
     expected: set[str] = set()
     for workload in read_workloads(accounts.root):
-        kinds = KINDS if read_tables(accounts.root, workload) else {"Workload"}
-        expected |= {accounts.names.stack(f"{kind}-{workload.name}") for kind in kinds}
+        has = {"Workload": workload.training, "Tables": read_tables(accounts.root, workload)}
+        expected |= {accounts.names.stack(f"{kind}-{workload.name}") for kind in KINDS if has[kind]}
     found: list[tuple[str, AccountName]] = []
     for kind, account in KINDS.items():
         pages = accounts.client("cloudformation", account).get_paginator("describe_stacks").paginate()

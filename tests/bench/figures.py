@@ -1,4 +1,4 @@
-"""`make bench`: what synthesis, functions and deployment cost, beside a named rival in the same run.
+"""`make bench`: what synthesis, functions, plans and deployment cost, beside a named rival in the same run.
 
 CPU seconds are the least of several runs, children included; wall seconds are of one run. Machines are noisy: trust
 the ratios. `--json` prints `{"figures": [...]}`; `--quick` takes one run of each and leaves deployment out.
@@ -191,6 +191,34 @@ def costs() -> Iterator[Figure]:
         )
 
 
+def plans() -> Iterator[Figure]:
+    """What planning one workload takes from a cold start, and a thousand and two thousand in one process."""
+    cold = least([str(ROOT / ".venv/bin/groundplan"), "plan", "digit-reader"])
+    bare = least([str(ROOT / ".venv/bin/groundplan"), "--help"])
+    rival = "groundplan --help"
+    yield Figure(rival, bare.cpu_seconds, "CPU s")
+    ratio = cold.cpu_seconds / bare.cpu_seconds
+    yield Figure("groundplan plan of one workload", cold.cpu_seconds, "CPU s", rival, ratio, "<= 0.5 CPU s")
+    thousand, twice = (
+        _millis(
+            "[plan(one, market) for one in given]",
+            "from decimal import Decimal; from pathlib import Path; from groundplan.planner import Market, plan",
+            "from groundplan.prices import read_prices; from groundplan.workload import Drivers, read_workloads",
+            "root = Path(); market = Market(read_prices(root, 'us-east-1')); read = read_workloads(root)",
+            "rates = ('average_requests_per_second', 'peak_requests_per_second')",
+            "times = lambda one, by: {name: getattr(one.drivers, name) * by for name in rates}",
+            "busier = lambda one, by: one.drivers.model_copy(update=times(one, by))",
+            "more = lambda one, by: one.model_copy(update={'drivers': busier(one, by)})",
+            f"given = [more(read[at % len(read)], 1 + Decimal(at) / 1000) for at in range({count})]",
+            once=True,
+        )
+        / 1000
+        for count in (1000, 2000)
+    )
+    yield Figure("1,000 workloads planned", thousand, "CPU s", aim="<= 10")
+    yield Figure("2,000 workloads planned", twice, "CPU s", "1,000 workloads planned", twice / thousand, "<= 2.2")
+
+
 def _millis(statement: str, *setup: str, once: bool = False) -> float:
     """Least CPU milliseconds of a statement in a process of its own; with `once` those of the set-up as well."""
     repeated = f"timeit.repeat({statement!r}, number=20, repeat=10, timer=time.process_time, globals=globals())"
@@ -235,7 +263,7 @@ def main() -> None:
     """Print every figure as it is made."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
-    for source in (synthesis, functions, costs) if QUICK else (synthesis, functions, costs, deployment):
+    for source in (synthesis, functions, costs, plans) if QUICK else (synthesis, functions, costs, plans, deployment):
         for figure in source():
             figures.append(figure)
             if not as_json:
