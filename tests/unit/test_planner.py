@@ -401,6 +401,18 @@ def test_the_other_architectures_are_chosen_where_they_are_best(changes: dict[st
     assert chosen.option.architecture == architecture
 
 
+@pytest.mark.parametrize(
+    ("rate", "records"), [(Decimal("0.0001"), Decimal(73000) / 24), (Decimal(1), Decimal(2628000))]
+)
+def test_a_batch_job_of_fewer_than_a_hundred_records_is_paid_as_a_hundred(rate: Decimal, records: Decimal) -> None:
+    # a job a day in a tolerance of 24 hours; 8.64 a day are filled up: 730 / 24 x 100 = 3041.67 a month
+    drivers = {"average_requests_per_second": rate, "batching_tolerance_seconds": 86400, "traffic": "bulk"}
+    one = workload(custom=None, foundation={}, drivers=drivers)
+    [batch] = [option for option in candidates(one, MARKET) if option.architecture == "bedrock-batch"]
+    tokens = 1000 * Decimal("0.00000003") + 100 * Decimal("0.00000012")
+    assert round(price(batch)[1].average.most, 9) == round(records * tokens, 9)
+
+
 def test_graviton_is_chosen_only_where_its_price_is_known() -> None:
     graviton = workload(custom={"measured": [GRAVITON, CPU], "arm64": True}, drivers={"latency_p99_ms": 5000})
     without = plan(graviton, MARKET)
