@@ -3,7 +3,7 @@
 from groundplan.workload.data import Data
 from groundplan.workload.drivers import Drivers, Quality
 from groundplan.workload.model import Baseline, Custom, Foundation, FoundationModel, Measured, Model
-from groundplan.workload.read import read_workload, read_workloads, workload_names
+from groundplan.workload.read import read_trained_workload, read_workload, read_workloads, workload_names
 from groundplan.workload.training import LONGEST_HYPERPARAMETER, Training
 from groundplan.workload.workload import Force, Metering, Workload
 
@@ -22,6 +22,7 @@ __all__ = [
     "Quality",
     "Training",
     "Workload",
+    "read_trained_workload",
     "read_workload",
     "read_workloads",
     "workload_names",

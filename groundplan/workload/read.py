@@ -32,6 +32,13 @@ def read_workload(root: Path, name: str) -> Workload:
     return workload
 
 
+def read_trained_workload(root: Path, name: str) -> Workload:
+    """The same, and BadInput for one that trains nothing."""
+    workload = read_workload(root, name)
+    _ = workload.trained
+    return workload
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from groundplan.environment import environment_file, read_environment
 from groundplan.image import BuildContext, Image, Source, read_context, refuse_image
 from groundplan.refusal import Refused, bad
-from groundplan.workload import Workload, read_workload
+from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.registry import MISSING, Registry
@@ -85,7 +85,7 @@ def build_image(accounts: Accounts, workload: Workload, *, show: Show) -> Image:
 def _open(workload_name: str, environment_name: str) -> tuple[Accounts, Workload]:
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
-    workload = read_workload(root, workload_name)
+    workload = read_trained_workload(root, workload_name)
     if accounts.environment.embedded_aws:
         raise Refused(
             f"{environment_name} is this machine, where no image is built and none runs: training uses this Python; "

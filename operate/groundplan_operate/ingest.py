@@ -14,7 +14,7 @@ from groundplan.canonical import digest, left_out, tree_digest
 from groundplan.environment import read_environment
 from groundplan.manifest import Entry, Manifest
 from groundplan.refusal import Refused, bad
-from groundplan.workload import Workload, read_workload
+from groundplan.workload import Workload, read_trained_workload, read_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.lake import bucket_of, holds, upload
 from groundplan_operate.options import as_json, in_environment, repository
@@ -39,11 +39,10 @@ def ingest(workload_name: str, source: Path, table_name: str | None, environment
     """
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
-    workload = read_workload(root, workload_name)
     if table_name is None:
-        _ingest_dataset(accounts, workload, source, as_json)
+        _ingest_dataset(accounts, read_trained_workload(root, workload_name), source, as_json)
     else:
-        _ingest_file(accounts, workload, table_name, source, as_json)
+        _ingest_file(accounts, read_workload(root, workload_name), table_name, source, as_json)
 
 
 def _ingest_file(accounts: Accounts, workload: Workload, table_name: str, file: Path, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from groundplan.environment import read_environment
 from groundplan.image import LOCK
 from groundplan.refusal import Refused, bad
 from groundplan.training_request import Inputs, LaunchDefaults, build_request
-from groundplan.workload import Workload, read_workload
+from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.ingest import current_dataset
 from groundplan_operate.lineage import wait_for_run
@@ -42,7 +42,7 @@ def train(workload_name: str, environment_name: str, on_demand: bool, as_json: b
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
     show: Callable[[str], None] = (lambda _: None) if as_json else click.echo
-    job = train_workload(accounts, read_workload(root, workload_name), spot=not on_demand, show=show)
+    job = train_workload(accounts, read_trained_workload(root, workload_name), spot=not on_demand, show=show)
     if as_json:
         click.echo(json.dumps({"training_jobs": [job]}, indent=2))
     if job["status"] != "Completed":

@@ -701,7 +701,15 @@ def test_a_wrong_workload_is_a_line_and_the_others_are_planned(
     assert "live-captions" in said.err
 
 
-def test_a_workload_without_training_cannot_be_trained() -> None:
+@pytest.mark.parametrize(
+    "command",
+    [("train", "fraud-scorer"), ("image", "build", "fraud-scorer"), ("ingest", "fraud-scorer", "tests")],
+    ids=" ".join,
+)
+def test_what_trains_nothing_has_no_data_set_no_image_and_no_job(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
     with pytest.raises(BadInput) as error:
-        _ = read_workload(ROOT, "fraud-scorer").trained
+        groundplan([*command, "-e", "local"], standalone_mode=False)
     assert "fraud-scorer/workload.toml: training: 'nothing' is not allowed; it trains nothing" in str(error.value)

@@ -25,6 +25,8 @@ def instances(site: Site) -> Iterator[Question]:
     needed: dict[str, int] = {}
     for workload in site.workloads:
         training = workload.training
+        if training is None:
+            continue
         needed[training.instance_type] = max(needed.get(training.instance_type, 0), training.instance_count)
 
     @cache  # of what was found; an error is asked for anew

@@ -13,7 +13,7 @@ import boto3
 import psutil
 import pytest
 
-from groundplan.workload import workload_names
+from groundplan.workload import read_workloads
 
 ROOT = Path(__file__).parents[3]
 GROUNDPLAN = str(ROOT / ".venv/bin/groundplan")
@@ -57,7 +57,7 @@ def test_a_deployment_that_was_killed_half_way_is_finished_by_the_next(own: Any,
     assert "done:" in done.stdout
     stacks = client(tmp_path, "cloudformation", "222222222222").describe_stacks()["Stacks"]
     assert {stack["StackStatus"] for stack in stacks} == {"CREATE_COMPLETE"}
-    expected = ["Platform", "Lineage", *(f"Workload-{name}" for name in workload_names(ROOT))]
+    expected = ["Platform", "Lineage", *(f"Workload-{one.name}" for one in read_workloads(ROOT) if one.training)]
     assert {f"groundplan-local-{name}" for name in expected} <= {stack["StackName"] for stack in stacks}
 
 
