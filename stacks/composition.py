@@ -11,7 +11,7 @@ from groundplan.environment import Environment
 from groundplan.estimate import Usage
 from groundplan.names import Names
 from groundplan.table import read_tables
-from groundplan.workload import Workload
+from groundplan.workload import Workload, usage_of
 from groundplan_constructs import CostCeilings, CostCeilingsProps, FunctionPackage
 from stacks.ai_platform import Platform
 from stacks.data_lake import DataLake
@@ -41,7 +41,9 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
     """Adds the environment's stacks to `app`; `root` is the repository, where the functions' code lies."""
     names = Names(environment)
     validations = cdk.Validations.of(app)
-    validations.add_plugins(AwsSolutionsChecks(), NIST80053R5Checks(), PCIDSS321Checks(), _ceilings(environment))
+    validations.add_plugins(
+        AwsSolutionsChecks(), NIST80053R5Checks(), PCIDSS321Checks(), _ceilings(environment, workloads)
+    )
     package, tables_package = (
         FunctionPackage(
             requirements=root / "runtime" / lock,
@@ -99,12 +101,13 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
     return stacks
 
 
-def _ceilings(environment: Environment) -> CostCeilings:
+def _ceilings(environment: Environment, workloads: Sequence[Workload]) -> CostCeilings:
     return CostCeilings(
         CostCeilingsProps(
             monthly_ceiling_usd=environment.monthly_cost_ceiling_usd,
+            workload_ceilings_usd={one.name: one.drivers.monthly_cost_ceiling_usd for one in workloads},
             require_known_prices=environment.require_known_prices,
-            usage=Usage(assumed=environment.usage),
+            usage=Usage(assumed=environment.usage, drivers=usage_of(workloads)),
             region_factor=environment.prices.factor(),
             accept_old_prices=environment.prices.accept_old or "",
         )

@@ -5,6 +5,7 @@ from groundplan.workload.drivers import Drivers, Quality
 from groundplan.workload.model import Baseline, Custom, Foundation, FoundationModel, Measured, Model
 from groundplan.workload.read import read_trained_workload, read_workload, read_workloads, workload_names
 from groundplan.workload.training import LONGEST_HYPERPARAMETER, Training
+from groundplan.workload.usage import usage_of
 from groundplan.workload.workload import Force, Metering, Workload
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "read_trained_workload",
     "read_workload",
     "read_workloads",
+    "usage_of",
     "workload_names",
 ]

@@ -95,11 +95,13 @@ def _root() -> Path | None:
 def _basis(environment_name: str) -> Basis:
     # Lazy: models of files take longer to import than an estimate takes.
     from groundplan.environment import read_environment
+    from groundplan.workload import read_workloads, usage_of
 
     root = repository()
     environment = read_environment(root, environment_name)
     accepted = environment.prices.accept_old or ""
-    return Basis(root, Usage(assumed=environment.usage), environment.prices.factor(), accepted)
+    usage = Usage(assumed=environment.usage, drivers=usage_of(read_workloads(root)))
+    return Basis(root, usage, environment.prices.factor(), accepted)
 
 
 def _synthesised(environment_name: str, basis: Basis, findings: list[Finding]) -> Estimate:

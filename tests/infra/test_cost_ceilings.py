@@ -17,6 +17,7 @@ from groundplan.environment import read_environment
 from groundplan.estimate import Usage, estimate, read_stacks
 from groundplan.estimate.families import is_classed
 from groundplan.prices import RegionFactor, read_prices
+from groundplan.workload import read_workload
 from groundplan_constructs import CostCeilings, CostCeilingsProps
 from stacks.composition import compose
 
@@ -150,3 +151,15 @@ def test_prod_above_its_ceiling_is_not_synthesised(tmp_path: Path) -> None:
     assert report["conclusion"] == "failure"
     [violation] = report["violations"]
     assert violation["ruleName"] == "OverCeiling"
+
+
+def test_a_workload_above_its_drivers_ceiling_is_not_synthesised(tmp_path: Path) -> None:
+    usage = {"AWS::CodeBuild::Project": {"build_minutes": Decimal(1000)}}
+    environment = read_environment(ROOT, "prod").model_copy(update={"usage": usage})
+    reader = read_workload(ROOT, "digit-reader")
+    drivers = reader.drivers.model_copy(update={"monthly_cost_ceiling_usd": Decimal(1)})
+    app = cdk.App(outdir=str(tmp_path), analytics_reporting=False)
+    compose(app, ROOT, environment, [reader.model_copy(update={"drivers": drivers})])
+    [violation] = report_of(app, tmp_path)["violations"]
+    assert violation["ruleName"] == "WorkloadOverCeiling"
+    assert "the workload digit-reader would cost" in violation["description"]
