@@ -107,6 +107,10 @@ class Names:
         """Key in the artefacts bucket of what a workload's image is built from; each build names a version of it."""
         return f"workloads/{workload}/image/context.zip"
 
+    def design(self, workload: str) -> str:
+        """Key in the artefacts bucket of a deployed workload's plan and estimate, as JSON."""
+        return f"workloads/{workload}/design.json"
+
     def launch_parameter(self, workload: str) -> str:
         """SSM parameter that holds the launch defaults of a workload, as JSON."""
         return f"/{self.environment.prefix}/{self.environment.name}/workloads/{workload}/launch"

@@ -16,6 +16,7 @@ from groundplan.workload import Workload, read_workloads
 from groundplan_operate import embedded_aws
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import bootstrap, distinct_accounts
+from groundplan_operate.design import keep_designs
 from groundplan_operate.options import in_environment, repository
 from groundplan_operate.orphans import orphans
 from groundplan_operate.preflight import refuse_what_is_missing
@@ -59,9 +60,10 @@ def _deploy(accounts: Accounts, workloads: Sequence[Workload], show: Callable[[s
         for said in pool.map(partial(bootstrap, accounts, show=_quiet), each):
             show(f"     {said}")
     show(f"3/3  cdk deploy, environment {environment.name}")
+    keep = partial(keep_designs, accounts, workloads)
     if not environment.embedded_aws:
         # One stack after the other: it asks before it widens permissions.
-        run_cdk(accounts, ["deploy", STACKS])
+        run_cdk(accounts, ["deploy", STACKS], afterwards=keep)
         if environment.organization:
             show(f"     Governance is deployed in account {environment.organization.management_account} by itself:")
             show(f"     cdk deploy Governance -c environment={environment.name}")
@@ -71,6 +73,7 @@ def _deploy(accounts: Accounts, workloads: Sequence[Workload], show: Callable[[s
         accounts,
         ["deploy", STACKS, "--concurrency", "4", "--progress", "events", "--require-approval", "never"],
         show=lambda line: show(f"     {line}") if _tells_a_stack(line) else None,
+        afterwards=keep,
     )
     for stack, account in orphans(accounts):
         show(f"     {stack} stands although its workload's folder is gone; groundplan destroy takes it down, or")

@@ -21,12 +21,14 @@ def run_cdk(
     account: AccountName = "tooling",
     show: Callable[[str], None] | None = None,
     with_app: bool = True,
+    afterwards: Callable[[Path], None] | None = None,
 ) -> list[str]:
     """Run `cdk` in an account; raises Refused when it fails.
 
     With `show`, every line is passed to it as it comes and all are given back, and those of a failure are kept in
     `.groundplan/cdk-<verb>-<account>.log`. Without, cdk has the terminal to itself and may ask. `with_app` False
-    keeps it from synthesising the app, which bootstrapping has no need of.
+    keeps it from synthesising the app, which bootstrapping has no need of. `afterwards` is given the assembly's
+    folder once cdk has done its work.
     """
     cdk, node = accounts.root / "node_modules/.bin/cdk", accounts.root / ".venv/bin/node"
     if not cdk.exists() or not node.exists():
@@ -42,6 +44,8 @@ def run_cdk(
             status, lines = subprocess.run(command, cwd=folder, env=variables).returncode, list[str]()
         else:
             status, lines = _piped(command, folder, variables, show)
+        if afterwards and not status:
+            afterwards(Path(assembly))
     if status and show is None:
         raise Refused(f"cdk {arguments[0]} ended with {status}; the lines above say why")
     if status:

@@ -67,7 +67,7 @@ def test_in_aws_cdk_has_the_terminal_and_asks_before_it_widens_permissions(
         deploy_module, "run_cdk", lambda _, arguments, **more: given.append([*arguments, *more]) or []
     )
     deploy_environment(real, "dev", show=print)
-    assert given == [["deploy", "!(Governance)"]]
+    assert given == [["deploy", "!(Governance)", "afterwards"]], "with a `show`, cdk could not ask"
     assert sorted(account for _, account in calls) == ["ai", "application", "data", "tooling"]
 
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from groundplan.environment import AccountName, read_environment
 from groundplan.execution_policy import boundary_policy, execution_policy
 from groundplan.functions import RESERVED, RUNTIME
 from groundplan.refusal import Refused
-from groundplan.workload import read_workloads
+from groundplan.workload import read_workload, read_workloads
 from groundplan_operate import check as check_module
 from groundplan_operate.accounts import Accounts, WrongAccount
 from groundplan_operate.destroy import buckets
@@ -28,6 +28,7 @@ from groundplan_operate.preflight.bootstrapped import bootstrapped
 from groundplan_operate.preflight.cost_tags import cost_tags
 from groundplan_operate.preflight.credentials import credentials
 from groundplan_operate.preflight.imports import imports
+from groundplan_operate.preflight.models import models
 from groundplan_operate.preflight.questions import Answer, Question, Site
 from groundplan_operate.preflight.region import NAMED, region
 
@@ -60,10 +61,17 @@ class Stubbed(Accounts):
             self.stubs[service, account] = client, self.open.enter_context(Stubber(client))
         return self.stubs[service, account][0]
 
-    def says(self, service: str, account: AccountName, operation: str, answer: dict[str, Any]) -> None:
-        """The next answer of a service in an account."""
+    def says(
+        self,
+        service: str,
+        account: AccountName,
+        operation: str,
+        answer: dict[str, Any],
+        asked: dict[str, Any] | None = None,
+    ) -> None:
+        """The next answer of a service in an account, to a call with the parameters `asked` when they are given."""
         self.client(service, account)
-        self.stubs[service, account][1].add_response(operation, answer)
+        self.stubs[service, account][1].add_response(operation, answer, asked)
 
     def fails(self, service: str, account: AccountName, operation: str, code: str) -> None:
         """The next answer of a service in an account is an error."""
@@ -493,6 +501,46 @@ def test_the_region_must_know_the_runtime(site: Site) -> None:
 
 def tags(*active: str) -> dict[str, Any]:
     return {"CostAllocationTags": [{"TagKey": key, "Type": "UserDefined", "Status": "Active"} for key in active]}
+
+
+@pytest.fixture
+def assisting(site: Site) -> Site:
+    """The same accounts with a workload that names foundation models."""
+    return replace(site, workloads=[read_workload(Path(__file__).parents[2], "support-assistant")])
+
+
+def availability(agreement: str, region: str = "AVAILABLE") -> dict[str, Any]:
+    return {
+        "modelId": "amazon.nova-lite-v1:0",
+        "agreementAvailability": {"status": agreement},
+        "authorizationStatus": "AUTHORIZED",
+        "entitlementAvailability": "AVAILABLE",
+        "regionAvailability": region,
+    }
+
+
+def test_a_foundation_model_must_be_open_to_the_account(assisting: Site) -> None:
+    accounts, name = stubbed(assisting), "model: amazon.nova-lite-v1:0"
+    accounts.says("bedrock", "ai", "get_foundation_model_availability", availability("AVAILABLE"))
+    found = asked(models(assisting), name, "ai")
+    assert (found.status, "support-assistant" in found.wanted) == ("ok", True)
+    accounts.says(
+        "bedrock", "ai", "get_foundation_model_availability", availability("NOT_AVAILABLE", "NOT_AVAILABLE")
+    )
+    found = asked(models(assisting), name, "ai")
+    assert (found.status, found.found) == ("missing", "not there: agreement, region")
+
+
+def test_the_model_behind_an_inference_profile_is_asked_for(assisting: Site) -> None:
+    accounts = stubbed(assisting)
+    accounts.says(
+        "bedrock",
+        "ai",
+        "get_foundation_model_availability",
+        availability("AVAILABLE"),
+        {"modelId": "anthropic.claude-haiku-4-5-20251001-v1:0"},
+    )
+    assert asked(models(assisting), "model: us.anthropic.claude-haiku-4-5-20251001-v1:0", "ai").status == "ok"
 
 
 def test_cost_tags_must_be_active(site: Site) -> None:

@@ -10,6 +10,7 @@ from groundplan_operate.preflight.bootstrapped import bootstrapped
 from groundplan_operate.preflight.cost_tags import cost_tags
 from groundplan_operate.preflight.credentials import CHECK, credentials
 from groundplan_operate.preflight.imports import imports
+from groundplan_operate.preflight.models import models
 from groundplan_operate.preflight.questions import Answer, Found, Question, Site, answer, told
 from groundplan_operate.preflight.quotas import bucket_count, function_concurrency, instances, interface_endpoints
 from groundplan_operate.preflight.region import region
@@ -24,6 +25,7 @@ CONCERNS: Sequence[Concern] = (
     bucket_count,
     interface_endpoints,
     instances,
+    models,
     cost_tags,
 )
 # Quick to ask, and not what a deployment puts right by itself.

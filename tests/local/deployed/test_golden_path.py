@@ -83,6 +83,18 @@ def test_deploying_again_changes_nothing_and_says_so(deployed: Any) -> None:
     assert done.stdout.count("(no changes)") == int(unchanged[1]) > len(trained)
 
 
+def test_what_a_workload_was_designed_to_cost_is_kept_once(deployed: Any) -> None:
+    s3, names = deployed.client("s3"), deployed.accounts.names
+    where = {"Bucket": names.artefacts_bucket(), "Key": names.design("digit-reader")}
+    design = json.loads(s3.get_object(**where)["Body"].read())
+    planned = json.loads(deployed.run("plan", "digit-reader", "--json").stdout)["plans"]
+    assert [design["plan"]] == planned
+    assert float(design["plan"]["choice"]["monthly_cost"]["average"]["usd"]) > 0
+    assert design["estimate"]["unknowns"] == []
+    versions = s3.list_object_versions(Bucket=where["Bucket"], Prefix=where["Key"])["Versions"]
+    assert len(versions) == 1, "deploying again wrote the same again"
+
+
 def test_ingesting_the_same_data_again_changes_nothing(deployed: Any, tmp_path: Any) -> None:
     for channel in ("train", "validation"):
         (tmp_path / channel).mkdir()
