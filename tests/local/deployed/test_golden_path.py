@@ -150,5 +150,5 @@ def test_the_preflight_finds_nothing_missing_and_says_what_it_cannot_know(deploy
     for account in ACCOUNTS:
         assert [one["check"] for one in known if one["account"] == account][:6] == ["credentials", *bootstrap]
     unknown = {one["check"].partition(":")[0] for one in checks if one["status"] == "unknown"}
-    assert unknown == {"services of the region", "runtime of functions", "quota", "cost allocation tags"}
+    assert unknown == {"services of the region", "runtime of functions", "quota", "cost allocation tags", "model"}
     assert all(one["found"] for one in checks)
