@@ -139,6 +139,8 @@ def _seen(workload: Workload, custom: Custom, architecture: str, service: Latenc
     start = INSTANCE_START_MS + (custom.cold_start_seconds or Decimal(0)) * 1000
     queue = QUEUE_MS if architecture == "asynchronous" else Decimal(0)
     basis = f"{service.basis}; p99 with an instance that starts, assumed {INSTANCE_START_MS / 1000} s"
+    if architecture == "scale-to-zero":
+        basis += ", while requests are refused and the caller tries again"
     return Latency(service.p50_ms + queue, service.p99_ms + queue + start, "assumed", basis)
 
 

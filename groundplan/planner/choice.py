@@ -203,9 +203,13 @@ def _given(workload: Workload, driver: str) -> Decimal | None:
 
 def _relaxed(relaxation: Relaxation) -> str:
     changes = " and ".join(
-        f"{change.driver} from {change.given} to {change.needed.normalize():f}" for change in relaxation.changes
+        f"{change.driver} from {_plain(change.given)} to {_plain(change.needed)}" for change in relaxation.changes
     )
     return f"{changes} ({TITLES[relaxation.architecture]} on {relaxation.runs_on})"
+
+
+def _plain(number: Decimal | None) -> str:
+    return "nothing" if number is None else f"{number.normalize():f}"
 
 
 def _by_reasons(alternatives: Sequence[Alternative]) -> list[Alternative]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-from groundplan.planner.option import BEDROCK, FROM_ZERO, Option
+from groundplan.planner.option import BEDROCK, Option
 from groundplan.planner.pricing import Cost
 from groundplan.planner.sizing import TWO_INSTANCES_ABOVE
 from groundplan.prices import dollars
@@ -30,7 +30,8 @@ LONGEST_RESPONSE_MS = {"asynchronous": Decimal(3_600_000), "batch-transform": De
 REAL_TIME_RESPONSE_MS = Decimal(60_000)
 SERVERLESS_GIB, SERVERLESS_CONCURRENCY = 6, 200
 NEURON_LOADING = 2  # host memory holds the weights about twice while they are laid out for the cores
-PROMISED_PERCENT = {"bedrock-on-demand": Decimal("99.9")}
+# What scales to zero refuses requests until an instance is there: no more than what one instance promises.
+PROMISED_PERCENT = {"bedrock-on-demand": Decimal("99.9"), "scale-to-zero": TWO_INSTANCES_ABOVE}
 ENDPOINT_PROMISED_PERCENT = Decimal("99.95")
 
 
@@ -197,8 +198,8 @@ def _data_class(option: Option, _: Cost) -> Iterator[Failure]:
 
 
 def _availability(option: Option, _: Cost) -> Iterator[Failure]:
-    if option.architecture in FROM_ZERO | {"bedrock-batch", "batch-transform"}:
-        return  # nobody waits for these; their lateness is judged by the latency
+    if option.architecture in {"asynchronous", "bedrock-batch", "batch-transform"}:
+        return  # these hold a request until it is answered; their lateness is judged by the latency
     most = PROMISED_PERCENT.get(option.architecture, ENDPOINT_PROMISED_PERCENT)
     given = option.drivers.availability_percent
     if given > most:
@@ -359,8 +360,10 @@ RULES = (
     Rule(
         "availability",
         f"Above {TWO_INSTANCES_ABOVE} % an endpoint has two instances in two zones, for which AWS promises 99.95 %; "
-        "for Bedrock it promises 99.9 %.",
-        "https://aws.amazon.com/sagemaker/sla/ https://aws.amazon.com/bedrock/sla/",
+        "for Bedrock it promises 99.9 %. An inference component at zero refuses requests for the minutes until an "
+        f"instance is there: at most {TWO_INSTANCES_ABOVE} %.",
+        "https://aws.amazon.com/sagemaker/sla/ https://aws.amazon.com/bedrock/sla/ "
+        f"{_GUIDE}/endpoint-auto-scaling-zero-instances.html",
         _availability,
     ),
     Rule("quality", "The measured quality reaches the floor, over all and on each slice.", "drivers", _quality),

@@ -282,6 +282,7 @@ EITHER_SIDE: dict[str, list[Sides]] = {
             "bedrock-on-demand",
             "",
         ),
+        ({"drivers": {"availability_percent": 99}}, {"drivers": {"availability_percent": 99.1}}, "scale-to-zero", ""),
     ],
     "quality": [
         (
@@ -479,6 +480,17 @@ def test_relaxing_what_a_refusal_names_is_enough(changes: dict[str, Any]) -> Non
     assert refused.relaxations
     for place in range(len(refused.relaxations)):
         assert plan(relaxed(refused, place), MARKET).chosen
+
+
+def test_a_refusal_writes_numbers_without_exponents() -> None:
+    refused = plan(workload(drivers={"monthly_cost_ceiling_usd": Decimal("1E-7"), "latency_p99_ms": 5000}), MARKET)
+    assert "drivers.monthly_cost_ceiling_usd from 0.0000001 to " in refused.refusal
+
+
+def test_what_scales_to_zero_says_that_its_caller_tries_again() -> None:
+    says = {one.architecture: one.latency.basis for one in candidates(workload(), MARKET)}
+    assert "the caller tries again" in says["scale-to-zero"]
+    assert "the caller tries again" not in says["asynchronous"]
 
 
 def test_a_refusal_that_no_driver_mends_says_so() -> None:
