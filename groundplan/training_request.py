@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from groundplan.canonical import digest
+from groundplan.claim import Claim
 from groundplan.job_limits import has_local_storage
 from groundplan.refusal import bad
 from groundplan.workload import Workload
@@ -69,6 +70,11 @@ def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) ->
     )
 
 
+def job_name(workload: Workload, run: str, suffix: str) -> str:
+    """What a training job is called: the workload's name, the beginning of the fingerprint, and when."""
+    return f"{workload.name}-{run[:12]}-{suffix}"
+
+
 def build_request(
     workload: Workload,
     environment: str,
@@ -77,11 +83,13 @@ def build_request(
     *,
     job_suffix: str,
     spot: bool = True,
+    claim: Claim | None = None,
 ) -> dict[str, Any]:
     """The request of sagemaker:CreateTrainingJob, ready for boto3.
 
     Spot capacity unless said otherwise. Checkpoints lie under the fingerprint, so that a relaunch of the same
     run goes on where the last one stopped. `job_suffix` makes the job's name unique; it is not part of the run.
+    A `claim` says otherwise what the job is called, where its checkpoints lie, and why it is forced.
     """
     training = workload.trained
     run = fingerprint(workload, defaults, inputs)
@@ -99,8 +107,10 @@ def build_request(
     }
     if defaults.image_digest:
         provenance["GROUNDPLAN_IMAGE_DIGEST"] = defaults.image_digest
+    if claim and claim.forced_reason:
+        provenance["GROUNDPLAN_FORCED_REASON"] = claim.forced_reason
     return {
-        "TrainingJobName": f"{workload.name}-{run[:12]}-{job_suffix}",
+        "TrainingJobName": claim.training_job_name if claim else job_name(workload, run, job_suffix),
         "RoleArn": defaults.role_arn,
         "AlgorithmSpecification": {
             "TrainingImage": defaults.image,
@@ -123,7 +133,7 @@ def build_request(
         "VpcConfig": {"Subnets": list(defaults.subnet_ids), "SecurityGroupIds": list(defaults.security_group_ids)},
         "StoppingCondition": stopping | ({"MaxWaitTimeInSeconds": training.max_wait_seconds} if spot else {}),
         "EnableManagedSpotTraining": spot,
-        "CheckpointConfig": {"S3Uri": f"{base}/checkpoints/{run}"},
+        "CheckpointConfig": {"S3Uri": f"{base}/checkpoints/{claim.checkpoints if claim else run}"},
         # SageMaker carries data, models and checkpoints; the container itself reaches nothing and nobody.
         "EnableNetworkIsolation": True,
         "EnableInterContainerTrafficEncryption": training.instance_count > 1,

@@ -107,6 +107,12 @@ class Lineage(AccountStack):
             [table.table_arn, f"{table.table_arn}/index/reversed"],
         )
         function.permissions.allow(
+            "SettleClaims",
+            ["dynamodb:UpdateItem"],
+            [table.table_arn],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["claim/*"]}},
+        )
+        function.permissions.allow(
             "KeepEvents",
             ["s3:PutObject"],
             [self.format_arn(service="s3", region="", account="", resource=bucket, resource_name="events/*")],

@@ -118,6 +118,7 @@ def _training(run: Run, parts: _Parts) -> _Half:
         instance_type=run.instance_type,
         instance_count=run.instance_count,
         spot=run.spot,
+        forced_reason=run.forced_reason,
         interruptions=run.interruptions,
         training_seconds=run.training_seconds,
         billable_seconds=run.billable_seconds,

@@ -63,6 +63,7 @@ class Run:
     billable_seconds: int | None
     failure_reason: str | None
     parent_arn: str | None
+    forced_reason: str | None
     transitions: tuple[Transition, ...]
 
     @property
@@ -262,6 +263,7 @@ def run_from_description(describe: Mapping[str, Any]) -> Run:
         billable_seconds=describe.get("BillableTimeInSeconds"),
         failure_reason=describe.get("FailureReason") or None,
         parent_arn=describe.get("TuningJobArn") or describe.get("AutoMLJobArn") or None,
+        forced_reason=variables.get("GROUNDPLAN_FORCED_REASON") or None,
         transitions=transitions,
     )
 

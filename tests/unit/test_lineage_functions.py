@@ -21,11 +21,13 @@ from moto import mock_aws
 from groundplan.lineage.records import iso, run_from_description
 from groundplan.lineage.rows import Relation
 from groundplan.refusal import BadInput
+from groundplan.run_cost import Cost
 from groundplan_runtime.handlers import record_lineage, sweep_lineage
 from groundplan_runtime.integrations.event_store import EventStore
 from groundplan_runtime.integrations.lineage_recorder import LineageRecorder
 from groundplan_runtime.integrations.lineage_sweep import LineageSweep, SweepIncomplete
 from groundplan_runtime.integrations.lineage_table import LineageTable
+from groundplan_runtime.integrations.run_claims import RunClaims
 from groundplan_runtime.integrations.sagemaker import NotKnown, SageMaker
 from groundplan_runtime.lineage_settings import Settings
 
@@ -163,7 +165,9 @@ class Account:
             ],
         )
         self.table = LineageTable(self.dynamodb_table)
-        self.recorder = LineageRecorder(SageMaker(self.sagemaker), self.table, EventStore(self.s3, "events"))
+        sagemaker = SageMaker(self.sagemaker)
+        self.claims = RunClaims(self.dynamodb_table, sagemaker, lambda _: Cost("0.01", "a price"))
+        self.recorder = LineageRecorder(sagemaker, self.table, EventStore(self.s3, "events"), self.claims)
 
     def rows(self) -> list[dict[str, Any]]:
         """The whole table."""

@@ -1,5 +1,6 @@
 """Writes down what SageMaker says of one run, package or endpoint. Events and the sweep both come here."""
 
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -11,13 +12,17 @@ from groundplan.lineage.records import (
     Endpoint,
     Kind,
     Record,
+    Run,
     endpoint_from_description,
     package_from_description,
     run_from_description,
 )
 from groundplan.lineage.rows import Relation, items
+from groundplan.prices import PriceBook, read_prices
+from groundplan.run_cost import Cost, run_cost
 from groundplan_runtime.integrations.event_store import EventStore
 from groundplan_runtime.integrations.lineage_table import LineageTable
+from groundplan_runtime.integrations.run_claims import RunClaims
 from groundplan_runtime.integrations.sagemaker import Description, NotKnown, SageMaker, Served
 
 # One retry loop, botocore's own.
@@ -32,10 +37,11 @@ class LineageRecorder:
     The state's own row is written last: whatever fails before leaves it missing or old, and the sweep tries again.
     """
 
-    def __init__(self, sagemaker: SageMaker, table: LineageTable, events: EventStore) -> None:
+    def __init__(self, sagemaker: SageMaker, table: LineageTable, events: EventStore, claims: RunClaims) -> None:
         self.sagemaker = sagemaker
         self.table = table
         self.events = events
+        self.claims = claims
 
     def record(self, kind: Kind, name: str, *, at: str | None = None) -> int:
         """1 when what SageMaker says is what now stands in the table, 0 when something newer stood there.
@@ -56,6 +62,8 @@ class LineageRecorder:
             record = Endpoint(**state.record).gone(at)
         for key, event in open_lineage_events(record).items():
             self.events.put(event, key)
+        if isinstance(record, Run):
+            self.claims.settle(record)
         *rows, state = items(record, self._above(record), self._below(record))
         self.table.put(rows)
         recorded = self.table.put([state])
@@ -97,8 +105,17 @@ class LineageRecorder:
 def connect(*, table: str, bucket: str) -> LineageRecorder:
     """A recorder with boto3's clients of the function's own account and region."""
     api: Any = boto3
+    sagemaker = SageMaker(api.client("sagemaker", config=CONFIG))
+    rows = api.resource("dynamodb", config=CONFIG).Table(table)
+    book = read_prices(None, api.session.Session().region_name)
     return LineageRecorder(
-        SageMaker(api.client("sagemaker", config=CONFIG)),
-        LineageTable(api.resource("dynamodb", config=CONFIG).Table(table)),
+        sagemaker,
+        LineageTable(rows),
         EventStore(api.client("s3", config=CONFIG), bucket),
+        RunClaims(rows, sagemaker, cost_of(book)),
     )
+
+
+def cost_of(book: PriceBook) -> Callable[[Run], Cost]:
+    """What a run cost, at the prices of a region."""
+    return lambda run: run_cost(book, run.instance_type, run.instance_count, run.billable_seconds)
