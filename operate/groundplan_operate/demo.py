@@ -17,6 +17,7 @@ from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.deploy import deploy_environment
 from groundplan_operate.ingest import put_dataset
+from groundplan_operate.launch import How
 from groundplan_operate.lineage import ask, show
 from groundplan_operate.options import repository
 from groundplan_operate.train import train_workload
@@ -40,7 +41,7 @@ def demo() -> None:
     click.echo(f"manifest root {manifest.root}")
 
     console.rule("A model is trained, on spot capacity")
-    job = train_workload(accounts, workload, spot=True, show=click.echo)
+    job = train_workload(accounts, workload, How(), show=click.echo)
     if job["status"] != "Completed":
         raise Refused(f"training job {job['training_job_name']}: {job['failure_reason']}")
 

@@ -2,85 +2,98 @@
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.control import strip_control_codes
 
 from groundplan.canonical import digest, file_digest, tree_digest
+from groundplan.claim import Duplicate, checked_reason
 from groundplan.environment import read_environment
 from groundplan.image import LOCK
 from groundplan.refusal import Refused, bad
-from groundplan.training_request import Inputs, LaunchDefaults, build_request
+from groundplan.training_request import Inputs, LaunchDefaults, fingerprint
 from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.follow import RUNNING, follow, outcome
 from groundplan_operate.ingest import current_dataset
+from groundplan_operate.launch import How, claim_as_json, launch, run_claims
 from groundplan_operate.lineage import wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.registry import Registry
-
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-RUNNING = ("InProgress", "Stopping")
 
 
 @click.command
 @click.argument("workload_name", metavar="WORKLOAD")
 @in_environment
 @click.option("--on-demand", is_flag=True, help="on-demand capacity instead of spot")
+@click.option("--force", is_flag=True, help="do a run again that was done or is under way; needs --reason")
+@click.option("--reason", metavar="TEXT", help="why; it is kept with the run")
+@click.option("--follow/--no-follow", "follows", default=True, help="wait for the job's end, or leave it running")
 @as_json
-def train(workload_name: str, environment_name: str, on_demand: bool, as_json: bool) -> None:
+def train(
+    workload_name: str,
+    environment_name: str,
+    on_demand: bool,
+    force: bool,
+    reason: str | None,
+    follows: bool,
+    as_json: bool,
+) -> None:
     """Launch the training job of WORKLOAD and follow it to its end. Ctrl-C stops following, not the job.
 
-    The same run again goes on from its checkpoints; when it was complete, that is at once.
+    A run is done once: the same code, data, software, parameters and machines again are refused, with what came of
+    them. A run that failed goes on from its checkpoints.
     """
+    forced_reason = checked_reason(reason, forced=force)
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
     show: Callable[[str], None] = (lambda _: None) if as_json else click.echo
-    job = train_workload(accounts, read_trained_workload(root, workload_name), spot=not on_demand, show=show)
+    workload = read_trained_workload(root, workload_name)
+    how = How(spot=not on_demand, forced_reason=forced_reason, follows=follows)
+    try:
+        job = train_workload(accounts, workload, how, show=show)
+    except Duplicate as duplicate:
+        if as_json:
+            claim = claim_as_json(duplicate.claim)
+            click.echo(json.dumps({"training_jobs": [], "refused_claims": [claim]}, indent=2))
+        raise
     if as_json:
         click.echo(json.dumps({"training_jobs": [job]}, indent=2))
-    if job["status"] != "Completed":
+    if job["status"] not in ("Completed", *RUNNING):
         raise Refused(
             f"training job {job['training_job_name']}: {job['status']}; {job['failure_reason'] or 'no reason'}"
         )
 
 
 def train_workload(
-    accounts: Accounts, workload: Workload, *, spot: bool, show: Callable[[str], None]
+    accounts: Accounts, workload: Workload, how: How, *, show: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Launch and follow; what came of it, with the keys of `--json`."""
+    """Launch and follow; what came of it, with the keys of `--json`. Raises Duplicate for a run that was done."""
     defaults = launch_defaults(accounts, workload)
     if defaults.image_digest:
         Registry(accounts, workload).usable(defaults.image_digest)
     inputs = gather_inputs(accounts, workload, defaults)
-    request = build_request(
-        workload,
-        accounts.environment.name,
-        defaults,
-        inputs,
-        job_suffix=f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"[:-3],
-        spot=spot,
-    )
-    sagemaker = accounts.client("sagemaker", "ai")
-    sagemaker.create_training_job(**request)
-    name = str(request["TrainingJobName"])
+    claims = run_claims(accounts)
+    name = launch(accounts, claims, workload, defaults, inputs, how)
     show(f"training job {name}")
     try:
-        outcome = _follow(accounts, name, show)
-        if not wait_for_run(accounts, name):
-            # The job is done all the same; its event is late or lost, and the sweep looks for such.
-            click.echo(f"{name} is not in the lineage yet; the sweep records it within 15 minutes", err=True)
+        if how.follows:
+            job = follow(accounts, name, show)
+            if not wait_for_run(accounts, name):
+                # The job is done all the same; its event is late or lost, and the sweep looks for such.
+                click.echo(f"{name} is not in the lineage yet; the sweep records it within 15 minutes", err=True)
+        else:
+            job = outcome(accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name))
+        claim = claims.get(fingerprint(workload, defaults, inputs))
     except (BotoCoreError, ClientError, KeyboardInterrupt) as error:
         again = f"groundplan lineage {name} -e {accounts.environment.name}"
         why = str(error) or "interrupted"
         raise Refused(f"no longer followed, but the job goes on; see how it ends with {again} ({why})") from error
-    return outcome
+    return {**job, "claim": claim and claim_as_json(claim)}
 
 
 def launch_defaults(accounts: Accounts, workload: Workload) -> LaunchDefaults:
@@ -146,54 +159,3 @@ def code_commit(root: Path, folder: Path) -> str:
 def _git(root: Path, *arguments: str) -> str:
     done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)  # noqa: S607
     return done.stdout.strip()
-
-
-def _follow(accounts: Accounts, name: str, show: Callable[[str], None]) -> dict[str, Any]:
-    """Show each change of status and each line of the log as they come, until the job has ended."""
-    sagemaker, logs = accounts.client("sagemaker", "ai"), accounts.client("logs", "ai")
-    seen, tokens = 0, dict[str, str]()
-    pause = 0.5 if accounts.environment.embedded_aws else 5.0
-    while True:
-        job = sagemaker.describe_training_job(TrainingJobName=name)
-        transitions = job.get("SecondaryStatusTransitions", [])
-        _show_log(logs, name, tokens, show)
-        for transition in transitions[seen:]:
-            show(f"  {transition['Status']}  {transition.get('StatusMessage', '')}".rstrip())
-        seen = len(transitions)
-        if job["TrainingJobStatus"] not in RUNNING:
-            return _outcome(job)
-        time.sleep(pause)
-
-
-def _show_log(logs: Any, name: str, tokens: dict[str, str], show: Callable[[str], None]) -> None:
-    try:
-        streams = logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{name}/")["logStreams"]
-    except logs.exceptions.ResourceNotFoundException:
-        return
-    for stream in streams:
-        stream_name = stream["logStreamName"]
-        while True:
-            token = tokens.get(stream_name)
-            more = {"nextToken": token} if token else {}
-            page = logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=stream_name, startFromHead=True, **more)
-            for event in page["events"]:
-                show(f"    {strip_control_codes(event['message'].rstrip())}")
-            tokens[stream_name] = page["nextForwardToken"]
-            if page["nextForwardToken"] == token or not page["events"]:
-                break
-
-
-def _outcome(job: Mapping[str, Any]) -> dict[str, Any]:
-    metrics: list[dict[str, Any]] = job.get("FinalMetricDataList", [])
-    transitions: list[dict[str, Any]] = job.get("SecondaryStatusTransitions", [])
-    return {
-        "training_job_name": job["TrainingJobName"],
-        "training_job_arn": job["TrainingJobArn"],
-        "status": job["TrainingJobStatus"],
-        "failure_reason": job.get("FailureReason"),
-        "artefact": job.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
-        "metrics": {metric["MetricName"]: round(float(metric["Value"]), 6) for metric in metrics},
-        "interruptions": sum(transition["Status"] == "Interrupted" for transition in transitions),
-        "training_seconds": job.get("TrainingTimeInSeconds"),
-        "billable_seconds": job.get("BillableTimeInSeconds"),
-    }

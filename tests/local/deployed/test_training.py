@@ -10,7 +10,8 @@ import pytest
 
 from groundplan.training_request import build_request
 from groundplan.workload import read_workload
-from groundplan_operate.train import LOG_GROUP, gather_inputs, launch_defaults
+from groundplan_operate.follow import LOG_GROUP
+from groundplan_operate.train import gather_inputs, launch_defaults
 
 ENDED = ("Completed", "Failed", "Stopped")
 

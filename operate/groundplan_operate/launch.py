@@ -1,0 +1,109 @@
+"""Puts a run into SageMaker's hands, at most once: claims it, asks for the job, gives the claim back without one."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+)
+
+from groundplan.claim import LAUNCH_WITHIN, Claim, Duplicate, Launch
+from groundplan.lineage.records import Run
+from groundplan.prices import read_prices
+from groundplan.refusal import Refused
+from groundplan.run_cost import Cost, run_cost
+from groundplan.training_request import Inputs, LaunchDefaults, build_request, fingerprint, job_name
+from groundplan.workload import Workload
+from groundplan_operate.accounts import Accounts
+from groundplan_runtime.integrations.run_claims import RunClaims
+from groundplan_runtime.integrations.sagemaker import SageMaker
+
+THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException")
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run is launched: on spot capacity, why it is done again if it is forced, and whether it is followed."""
+
+    spot: bool = True
+    forced_reason: str | None = None
+    follows: bool = True
+
+
+def launch(
+    accounts: Accounts, claims: RunClaims, workload: Workload, defaults: LaunchDefaults, inputs: Inputs, how: How
+) -> str:
+    """The name of the training job that SageMaker now has. Raises Duplicate, or Refused when SageMaker refuses."""
+    now = datetime.now(UTC)
+    suffix = f"{now:%Y%m%d%H%M%S%f}"[:-3]
+    run = fingerprint(workload, defaults, inputs)
+
+    def request(claim: Claim | None = None) -> dict[str, Any]:
+        environment = accounts.environment.name
+        return build_request(workload, environment, defaults, inputs, job_suffix=suffix, spot=how.spot, claim=claim)
+
+    training = workload.trained
+    wish = Launch(
+        fingerprint=run,
+        workload=workload.name,
+        environment=accounts.environment.name,
+        launch_id=f"{suffix}-{secrets.token_hex(4)}",
+        training_job_name=job_name(workload, run, suffix),
+        seconds=training.max_wait_seconds if how.spot else training.max_runtime_seconds,
+        forced_reason=how.forced_reason,
+    )
+    claim, held = claims.take(wish, now)
+    name = claim.training_job_name
+    try:
+        accounts.client("sagemaker", "ai").create_training_job(**request(claim))
+    except (BotoCoreError, ClientError) as error:
+        code, final = _verdict(error)
+        if code == "ResourceInUse":
+            # An answer that got lost on the way, or a launcher that was late: the job is there, and whose is it?
+            present = claims.get(run) or claim
+            if present.launch_id != claim.launch_id:
+                raise Duplicate(present) from error
+        elif final:
+            claims.release(claim, held, str(error))
+            raise Refused(f"SageMaker refuses {name}: {error}; nothing runs, and it may be launched again") from error
+        else:
+            minutes = int(LAUNCH_WITHIN.total_seconds() // 60)
+            raise Refused(
+                f"it is not known whether SageMaker has {name} ({error}); if it has not, the same command launches "
+                f"it in {minutes} minutes"
+            ) from error
+    claims.launched(claim, wish, now)
+    return name
+
+
+def run_claims(accounts: Accounts) -> RunClaims:
+    """The claims of the environment's ai account."""
+    book = read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor())
+    cost: Callable[[Run], Cost] = lambda run: run_cost(  # noqa: E731
+        book, run.instance_type, run.instance_count, run.billable_seconds
+    )
+    dynamodb = accounts.session("ai").resource("dynamodb", endpoint_url=accounts.endpoint_url)
+    return RunClaims(
+        dynamodb.Table(accounts.names.lineage_table()), SageMaker(accounts.client("sagemaker", "ai")), cost
+    )
+
+
+def claim_as_json(claim: Claim) -> dict[str, Any]:
+    """As documented: the claim's fields, and how many duplicates of it were refused."""
+    return {**asdict(claim), "refused": claim.refused}
+
+
+def _verdict(error: Exception) -> tuple[str, bool]:
+    """AWS's word for the error, and whether there is surely no job: SageMaker said no, or nothing was sent."""
+    answer: Any = getattr(error, "response", None)
+    if not answer:
+        return "", isinstance(error, ParamValidationError | NoCredentialsError | EndpointConnectionError)
+    code, status = str(answer["Error"]["Code"]), int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+    return code, status < 500 and code not in THROTTLED
