@@ -1,5 +1,6 @@
 """From a workload and what it is run on to the request of CreateTrainingJob. Pure: same input, same request."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,7 @@ def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) ->
             "hyperparameters": _hyperparameters(workload),
             "instance_type": training.instance_type,
             "instance_count": training.instance_count,
+            **({"early_stopping": stops.model_dump()} if (stops := training.early_stopping) else {}),
         }
     )
 
@@ -84,17 +86,21 @@ def build_request(
     job_suffix: str,
     spot: bool = True,
     claim: Claim | None = None,
+    max_runtime_seconds: int | None = None,
 ) -> dict[str, Any]:
     """The request of sagemaker:CreateTrainingJob, ready for boto3.
 
     Spot capacity unless said otherwise. Checkpoints lie under the fingerprint, so that a relaunch of the same
     run goes on where the last one stopped. `job_suffix` makes the job's name unique; it is not part of the run.
     A `claim` says otherwise what the job is called, where its checkpoints lie, and why it is forced.
+    `max_runtime_seconds` is how long it may run where that is less than the workload's own limit
+    (`groundplan.run_time`); the script is told, so that it saves a checkpoint before SageMaker stops it.
     """
     training = workload.trained
     run = fingerprint(workload, defaults, inputs)
     base = f"{defaults.artefacts}/workloads/{workload.name}"
-    stopping = {"MaxRuntimeInSeconds": training.max_runtime_seconds}
+    seconds = min(training.max_runtime_seconds, max_runtime_seconds or training.max_runtime_seconds)
+    stopping = {"MaxRuntimeInSeconds": seconds}
     provenance = {
         "GROUNDPLAN_WORKLOAD": workload.name,
         "GROUNDPLAN_ENVIRONMENT": environment,
@@ -104,9 +110,12 @@ def build_request(
         "GROUNDPLAN_DATA_MANIFEST": inputs.data_manifest_uri,
         "GROUNDPLAN_DATA_MANIFEST_ROOT": inputs.data_manifest_root,
         "GROUNDPLAN_ENVIRONMENT_DIGEST": inputs.environment_digest,
+        "GROUNDPLAN_MAX_RUNTIME_SECONDS": str(seconds),
     }
     if defaults.image_digest:
         provenance["GROUNDPLAN_IMAGE_DIGEST"] = defaults.image_digest
+    if training.early_stopping:
+        provenance["GROUNDPLAN_EARLY_STOPPING"] = json.dumps(training.early_stopping.model_dump())
     if claim and claim.forced_reason:
         provenance["GROUNDPLAN_FORCED_REASON"] = claim.forced_reason
     return {

@@ -4,7 +4,7 @@ from groundplan.workload.data import Data
 from groundplan.workload.drivers import Drivers, Quality
 from groundplan.workload.model import Baseline, Custom, Foundation, FoundationModel, Measured, Model
 from groundplan.workload.read import read_trained_workload, read_workload, read_workloads, workload_names
-from groundplan.workload.training import LONGEST_HYPERPARAMETER, Training
+from groundplan.workload.training import LONGEST_HYPERPARAMETER, EarlyStopping, Training
 from groundplan.workload.usage import usage_of
 from groundplan.workload.workload import Force, Metering, Workload
 
@@ -14,6 +14,7 @@ __all__ = [
     "Custom",
     "Data",
     "Drivers",
+    "EarlyStopping",
     "Force",
     "Foundation",
     "FoundationModel",

@@ -1,13 +1,15 @@
 """What trains: script, machine, time, seed, hyper-parameters and how its metrics are read."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from groundplan.quantity import PositiveQuantity
 from groundplan.refusal import Disallowed
 from groundplan.text import FileName, InstanceType, matching
 from groundplan.toml_file import Values
+from groundplan.workload.drivers import at_most
 
 LONGEST_HYPERPARAMETER = 2500  # characters; CreateTrainingJob's limit
 
@@ -22,6 +24,14 @@ def _expression(value: str) -> str:
     return value
 
 
+class EarlyStopping(Values):
+    """A run ends when its metric has not become better in `patience` measurements one after the other."""
+
+    metric: Annotated[str, Field(min_length=1, max_length=255)]
+    patience: Annotated[int, Field(ge=1, le=10_000)]
+    mode: Literal["max", "min"] = Field(description="whether more or less of the metric is better")
+
+
 class Training(Values):
     """How it trains. Bounds: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html"""
 
@@ -31,12 +41,34 @@ class Training(Values):
     volume_gib: Annotated[int, Field(ge=1, le=16384)] = 30
     max_runtime_seconds: Annotated[int, Field(ge=60, le=432000)]
     max_wait_seconds: Annotated[int, Field(ge=60, le=2592000, description="run time and waiting for spot together")]
+    run_ceiling_usd: Annotated[PositiveQuantity, at_most(10**9)] | None = Field(
+        default=None, description="the most that one run may cost; left out: the workload's ceiling of a month"
+    )
     image_digest: Annotated[str, matching(r"sha256:[0-9a-f]{64}", "allowed: sha256: and 64 hex digits")] | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)]
     hyperparameters: dict[str, Any] = Field(default={}, max_length=90)
     metrics: dict[
         Annotated[str, Field(min_length=1, max_length=255)], Annotated[str, AfterValidator(_expression)]
     ] = Field(min_length=1, max_length=40, description="metric to the regular expression that finds it in the log")
+    early_stopping: EarlyStopping | None = None  # after the metrics, of which it watches one
+
+    @field_validator("instance_type")
+    @classmethod
+    def _instance_type_trains(cls, value: str) -> str:
+        if value.startswith("ml.inf"):
+            raise Disallowed(value, "AWS trains on no Inferentia; allowed: ml.trn1…, ml.trn2…, a GPU or a CPU type")
+        return value
+
+    @field_validator("early_stopping")
+    @classmethod
+    def _early_stopping_watches_what_is_measured(
+        cls, value: EarlyStopping | None, info: ValidationInfo
+    ) -> EarlyStopping | None:
+        metrics: dict[str, str] = info.data.get("metrics", {})
+        if value and metrics and value.metric not in metrics:
+            allowed = f"allowed: a metric of the training: {', '.join(metrics)}"
+            raise Disallowed(value.metric, allowed, field="training.early_stopping.metric")
+        return value
 
     @field_validator("hyperparameters")
     @classmethod

@@ -235,6 +235,18 @@ def test_an_environment_without_a_network_is_refused(repository: Path) -> None:
         ("[metering]", "[plan]\nforce = 'cheap'\nreason = 'because it is'\n[metering]", ["plan.force", "serverless"]),
         ("[metering]", "[plan]\nforce = 'serverless'\n[metering]", ["plan.reason", "required"]),
         ("seed", 'seed = 1\nimage_digest = "latest"', ["training.image_digest", "sha256"]),
+        ("instance_type", 'instance_type = "ml.inf2.xlarge"', ["training.instance_type", "no Inferentia", "ml.trn1"]),
+        ("seed", "seed = 1\nrun_ceiling_usd = 0", ["training.run_ceiling_usd", "above zero"]),
+        (
+            "seed",
+            'seed = 1\nearly_stopping = { metric = "f1", patience = 3, mode = "max" }',
+            ["training.early_stopping.metric", "f1", "accuracy"],
+        ),
+        (
+            "seed",
+            'seed = 1\nearly_stopping = { metric = "loss", patience = 0, mode = "low" }',
+            ["training.early_stopping.patience", "training.early_stopping.mode", "low"],
+        ),
     ],
 )
 def test_a_wrong_workload_is_refused_in_a_line(repository: Path, old: str, new: str, telling: list[str]) -> None:

@@ -1,5 +1,6 @@
 """The request of CreateTrainingJob: valid for AWS, pure, and fingerprinted by what decides the result."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from botocore.validate import ParamValidator
 from groundplan.refusal import BadInput
 from groundplan.regions import REGIONS
 from groundplan.training_request import Inputs, LaunchDefaults, build_request, fingerprint
-from groundplan.workload import Workload, read_workload
+from groundplan.workload import EarlyStopping, Workload, read_workload
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = LaunchDefaults(
@@ -109,6 +110,22 @@ def test_the_image_digest_is_there_when_an_image_is_pinned_and_never_made_up(wor
     pinned = replace(DEFAULTS, image=f"{DEFAULTS.image}@sha256:{'1' * 64}")
     environment = build_request(workload, "dev", pinned, INPUTS, job_suffix="1")["Environment"]
     assert environment["GROUNDPLAN_IMAGE_DIGEST"] == f"sha256:{'1' * 64}"
+
+
+def test_the_job_is_stopped_when_the_ceiling_says_so_and_its_script_knows_when(workload: Workload) -> None:
+    bounded = request(workload, max_runtime_seconds=900)
+    assert bounded["StoppingCondition"] == {"MaxRuntimeInSeconds": 900, "MaxWaitTimeInSeconds": 3600}
+    assert bounded["Environment"]["GROUNDPLAN_MAX_RUNTIME_SECONDS"] == "900"
+    assert request(workload, max_runtime_seconds=90000)["StoppingCondition"]["MaxRuntimeInSeconds"] == 1800
+
+
+def test_early_stopping_is_told_to_the_script_and_is_part_of_the_run(workload: Workload) -> None:
+    stops = EarlyStopping(metric="loss", patience=3, mode="min")
+    early = workload.model_copy(update={"training": workload.trained.model_copy(update={"early_stopping": stops})})
+    told = json.loads(request(early)["Environment"]["GROUNDPLAN_EARLY_STOPPING"])
+    assert told == {"metric": "loss", "patience": 3, "mode": "min"}
+    assert fingerprint(early, DEFAULTS, INPUTS) != fingerprint(workload, DEFAULTS, INPUTS)
+    assert "GROUNDPLAN_EARLY_STOPPING" not in request(workload)["Environment"]
 
 
 def test_launch_defaults_of_another_form_are_refused_in_a_line() -> None:
