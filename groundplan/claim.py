@@ -106,6 +106,8 @@ def take(launch: Launch, held: Claim | None, job: JobStatus, now: datetime) -> C
     )
     if held is None:
         return fresh
+    if held.status == "CLAIMED" and held.launch_id == launch.launch_id:
+        return held  # the same launch again: its first answer got lost
     kept = {name: getattr(held, name) for name in _OF_A_SUCCESS}
     again = replace(fresh, checkpoints=held.checkpoints, **kept)
     if held.live and job == "unknown":

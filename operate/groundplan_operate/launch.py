@@ -14,14 +14,15 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
-from groundplan.claim import LAUNCH_WITHIN, Claim, Duplicate, Launch
+from groundplan.claim import LAUNCH_WITHIN, Claim, Duplicate
 from groundplan.lineage.records import Run
-from groundplan.prices import read_prices
+from groundplan.prices import PriceBook, read_prices
 from groundplan.refusal import Refused
 from groundplan.run_cost import Cost, run_cost
-from groundplan.training_request import Inputs, LaunchDefaults, build_request, fingerprint, job_name
+from groundplan.run_time import RunTime, run_time
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
+from groundplan_runtime.integrations.claimed_run import WantedRun, claim_run
 from groundplan_runtime.integrations.run_claims import RunClaims
 from groundplan_runtime.integrations.sagemaker import SageMaker
 
@@ -37,41 +38,25 @@ class How:
     follows: bool = True
 
 
-def launch(
-    accounts: Accounts, claims: RunClaims, workload: Workload, defaults: LaunchDefaults, inputs: Inputs, how: How
-) -> str:
-    """The name of the training job that SageMaker now has. Raises Duplicate, or Refused when SageMaker refuses."""
+def launch(accounts: Accounts, claims: RunClaims, wanted: WantedRun) -> str:
+    """The name of the training job that SageMaker now has.
+
+    Raises Duplicate, BadInput for what AWS would refuse, or Refused when SageMaker refuses.
+    """
     now = datetime.now(UTC)
-    suffix = f"{now:%Y%m%d%H%M%S%f}"[:-3]
-    run = fingerprint(workload, defaults, inputs)
-
-    def request(claim: Claim | None = None) -> dict[str, Any]:
-        environment = accounts.environment.name
-        return build_request(workload, environment, defaults, inputs, job_suffix=suffix, spot=how.spot, claim=claim)
-
-    training = workload.trained
-    wish = Launch(
-        fingerprint=run,
-        workload=workload.name,
-        environment=accounts.environment.name,
-        launch_id=f"{suffix}-{secrets.token_hex(4)}",
-        training_job_name=job_name(workload, run, suffix),
-        seconds=training.max_wait_seconds if how.spot else training.max_runtime_seconds,
-        forced_reason=how.forced_reason,
-    )
-    claim, held = claims.take(wish, now)
-    name = claim.training_job_name
+    claimed = claim_run(claims, wanted, launch_id=f"{now:%Y%m%d%H%M%S}-{secrets.token_hex(4)}", now=now)
+    claim, name = claimed.claim, claimed.claim.training_job_name
     try:
-        accounts.client("sagemaker", "ai").create_training_job(**request(claim))
+        accounts.client("sagemaker", "ai").create_training_job(**claimed.request)
     except (BotoCoreError, ClientError) as error:
         code, final = _verdict(error)
         if code == "ResourceInUse":
             # An answer that got lost on the way, or a launcher that was late: the job is there, and whose is it?
-            present = claims.get(run) or claim
+            present = claims.get(claim.fingerprint) or claim
             if present.launch_id != claim.launch_id:
                 raise Duplicate(present) from error
         elif final:
-            claims.release(claim, held, str(error))
+            claims.release(claim, claimed.held, str(error))
             raise Refused(f"SageMaker refuses {name}: {error}; nothing runs, and it may be launched again") from error
         else:
             minutes = int(LAUNCH_WITHIN.total_seconds() // 60)
@@ -79,13 +64,24 @@ def launch(
                 f"it is not known whether SageMaker has {name} ({error}); if it has not, the same command launches "
                 f"it in {minutes} minutes"
             ) from error
-    claims.launched(claim, wish, now)
+    claims.launched(claim, claimed.wish, now)
     return name
+
+
+def time_to_run(accounts: Accounts, workload: Workload) -> RunTime:
+    """How long it may run at most, by its own limit and its ceiling."""
+    environment = accounts.environment
+    return run_time(workload, _book(accounts), require_known_prices=environment.require_known_prices)
+
+
+def _book(accounts: Accounts) -> PriceBook:
+    environment = accounts.environment
+    return read_prices(accounts.root, environment.region, environment.prices.factor())
 
 
 def run_claims(accounts: Accounts) -> RunClaims:
     """The claims of the environment's ai account."""
-    book = read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor())
+    book = _book(accounts)
     cost: Callable[[Run], Cost] = lambda run: run_cost(  # noqa: E731
         book, run.instance_type, run.instance_count, run.billable_seconds
     )

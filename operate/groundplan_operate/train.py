@@ -15,15 +15,16 @@ from groundplan.claim import Duplicate, checked_reason
 from groundplan.environment import read_environment
 from groundplan.image import LOCK
 from groundplan.refusal import Refused, bad
-from groundplan.training_request import Inputs, LaunchDefaults, fingerprint
+from groundplan.training_request import Inputs, LaunchDefaults
 from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.follow import RUNNING, follow, outcome
 from groundplan_operate.ingest import current_dataset
-from groundplan_operate.launch import How, claim_as_json, launch, run_claims
+from groundplan_operate.launch import How, claim_as_json, launch, run_claims, time_to_run
 from groundplan_operate.lineage import wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.registry import Registry
+from groundplan_runtime.integrations.claimed_run import WantedRun
 
 
 @click.command
@@ -76,9 +77,18 @@ def train_workload(
     defaults = launch_defaults(accounts, workload)
     if defaults.image_digest:
         Registry(accounts, workload).usable(defaults.image_digest)
-    inputs = gather_inputs(accounts, workload, defaults)
+    wanted = WantedRun(
+        workload=workload,
+        environment=accounts.environment.name,
+        defaults=defaults,
+        inputs=gather_inputs(accounts, workload, defaults),
+        run_time=time_to_run(accounts, workload),
+        spot=how.spot,
+        forced_reason=how.forced_reason,
+    )
+    show(wanted.run_time.arithmetic)
     claims = run_claims(accounts)
-    name = launch(accounts, claims, workload, defaults, inputs, how)
+    name = launch(accounts, claims, wanted)
     show(f"training job {name}")
     try:
         if how.follows:
@@ -88,7 +98,7 @@ def train_workload(
                 click.echo(f"{name} is not in the lineage yet; the sweep records it within 15 minutes", err=True)
         else:
             job = outcome(accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name))
-        claim = claims.get(fingerprint(workload, defaults, inputs))
+        claim = claims.get(wanted.fingerprint)
     except (BotoCoreError, ClientError, KeyboardInterrupt) as error:
         again = f"groundplan lineage {name} -e {accounts.environment.name}"
         why = str(error) or "interrupted"

@@ -89,6 +89,13 @@ class RunClaims:
         ended = {"status": _ENDED[run.status], "failure_reason": run.failure_reason}
         self._set(run.fingerprint, ended, own)
 
+    def settle_or_release(self, claim: Claim, held: Claim | None, reason: str) -> Claim:
+        """How a launched claim stands by SageMaker's word; released for `reason` where SageMaker has no such job."""
+        job, now = self._look(claim)
+        if job == "unknown":
+            self.release(claim, held, reason)
+        return self.get(claim.fingerprint) or now
+
     def _look(self, held: Claim) -> tuple[JobStatus, Claim]:
         """What SageMaker says of a claim's job; where its end was not told yet, it is settled first."""
         try:
