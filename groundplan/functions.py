@@ -8,5 +8,5 @@ from collections.abc import Mapping
 from groundplan.environment import AccountName
 
 RUNTIME = "python3.14"
-RESERVED: Mapping[AccountName, int] = {"ai": 11, "data": 10}  # runs at once that are kept for functions, by account
+RESERVED: Mapping[AccountName, int] = {"ai": 13, "data": 10}  # runs at once that are kept for functions, by account
 LEFT_UNRESERVED = 100  # AWS refuses a reservation that leaves less

@@ -87,6 +87,10 @@ class Names:
         """DynamoDB table of the lineage, in the ai account."""
         return f"{self.stem}-lineage"
 
+    def training_machine(self) -> str:
+        """State machine that trains any workload of the environment."""
+        return f"{self.stem}-training"
+
     def training_role(self, workload: str) -> str:
         """Execution role of a workload's training jobs; at most 54 of the 64 characters that IAM allows."""
         return f"{self.stem}-{workload}-training"

@@ -20,6 +20,7 @@ from stacks.intake import Intake
 from stacks.lineage import Lineage
 from stacks.network import Network
 from stacks.tables import Tables
+from stacks.training import Training
 from stacks.workload import WorkloadStack
 
 
@@ -33,6 +34,7 @@ class Stacks:
     platform: Platform
     network: Network
     lineage: Lineage
+    training: Training
     workloads: Sequence[WorkloadStack]
     governance: Governance | None
 
@@ -75,6 +77,7 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
         platform=platform,
         network=network,
         lineage=Lineage(app, "Lineage", names=names, platform=platform, package=package),
+        training=Training(app, "Training", names=names, platform=platform, package=package),
         workloads=[
             WorkloadStack(
                 app,
@@ -92,7 +95,14 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
         else None,
     )
     governance = [stacks.governance] if stacks.governance else []
-    platform_stacks = (stacks.data_lake, stacks.intake, stacks.platform, stacks.network, stacks.lineage)
+    platform_stacks = (
+        stacks.data_lake,
+        stacks.intake,
+        stacks.platform,
+        stacks.network,
+        stacks.lineage,
+        stacks.training,
+    )
     for stack in (*platform_stacks, *governance):
         _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)
     for stack in (*stacks.workloads, *stacks.tables):

@@ -17,6 +17,7 @@ from groundplan_constructs.isolated_network import IsolatedNetwork, IsolatedNetw
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.python_function import PythonFunction, PythonFunctionProps
+from groundplan_constructs.training_machine import TrainingMachine, TrainingMachineProps
 from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "Permissions",
     "PythonFunction",
     "PythonFunctionProps",
+    "TrainingMachine",
+    "TrainingMachineProps",
     "TrainingRole",
     "TrainingRoleProps",
     "keep_iam_path",

@@ -100,6 +100,13 @@ class PythonFunction(Construct):
             "PCI.DSS.321-LambdaInsideVPC",
             "CKV_AWS_117",
         )
+        if not props.dead_letter_queue:
+            acknowledge(
+                self.function,
+                "It is called by one that waits for its answer: what fails is told there, and no event is lost.",
+                "NIST.800.53.R5-LambdaDLQ",
+                "CKV_AWS_116",
+            )
         # Lambda checks at creation that the role may write to the dead-letter queue.
         self.function.node.add_dependency(self.permissions)
         # CDK lets the function depend on its role twice over; cfn-lint calls the second time redundant.

@@ -31,11 +31,12 @@ THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooMa
 
 @dataclass(frozen=True)
 class How:
-    """How a run is launched: on spot capacity, why it is done again if it is forced, and whether it is followed."""
+    """How a run is launched: on spot capacity, why again if it is forced, by whom, and whether it is followed."""
 
     spot: bool = True
     forced_reason: str | None = None
     follows: bool = True
+    by_state_machine: bool = False
 
 
 def launch(accounts: Accounts, claims: RunClaims, wanted: WantedRun) -> str:

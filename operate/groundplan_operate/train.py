@@ -24,6 +24,7 @@ from groundplan_operate.launch import How, claim_as_json, launch, run_claims, ti
 from groundplan_operate.lineage import wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.registry import Registry
+from groundplan_operate.state_machine import launch_by_state_machine
 from groundplan_runtime.integrations.claimed_run import WantedRun
 
 
@@ -34,6 +35,7 @@ from groundplan_runtime.integrations.claimed_run import WantedRun
 @click.option("--force", is_flag=True, help="do a run again that was done or is under way; needs --reason")
 @click.option("--reason", metavar="TEXT", help="why; it is kept with the run")
 @click.option("--follow/--no-follow", "follows", default=True, help="wait for the job's end, or leave it running")
+@click.option("--state-machine", is_flag=True, help="the platform's state machine launches it, by its own role")
 @as_json
 def train(
     workload_name: str,
@@ -42,6 +44,7 @@ def train(
     force: bool,
     reason: str | None,
     follows: bool,
+    state_machine: bool,
     as_json: bool,
 ) -> None:
     """Launch the training job of WORKLOAD and follow it to its end. Ctrl-C stops following, not the job.
@@ -54,7 +57,7 @@ def train(
     accounts = Accounts(root, read_environment(root, environment_name))
     show: Callable[[str], None] = (lambda _: None) if as_json else click.echo
     workload = read_trained_workload(root, workload_name)
-    how = How(spot=not on_demand, forced_reason=forced_reason, follows=follows)
+    how = How(spot=not on_demand, forced_reason=forced_reason, follows=follows, by_state_machine=state_machine)
     try:
         job = train_workload(accounts, workload, how, show=show)
     except Duplicate as duplicate:
@@ -88,7 +91,7 @@ def train_workload(
     )
     show(wanted.run_time.arithmetic)
     claims = run_claims(accounts)
-    name = launch(accounts, claims, wanted)
+    name = (launch_by_state_machine if how.by_state_machine else launch)(accounts, claims, wanted)
     show(f"training job {name}")
     try:
         if how.follows:

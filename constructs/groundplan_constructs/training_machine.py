@@ -1,0 +1,176 @@
+"""A state machine that trains: it claims a run, starts its job and waits for its end, and settles the claim."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from groundplan_constructs.permissions import Permissions
+
+LOG_DELIVERY = """CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies GetLogDelivery
+    ListLogDeliveries PutResourcePolicy UpdateLogDelivery""".split()
+TRACES = ("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments")
+BUSY = ["Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"]
+THROTTLED = "Lambda.TooManyRequestsException"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingMachineProps:
+    """`launch` claims and settles (`handlers/launch_run.py`); `training_roles` is the pattern of jobs' role ARNs."""
+
+    name: str
+    launch: lambda_.IFunction
+    training_roles: str
+    encryption_key: kms.IKey
+    log_retention_days: int
+
+
+class TrainingMachine(Construct):
+    """Its input names a workload and what it is made from; it hands SageMaker the very request that comes back.
+
+    Permissions: https://docs.aws.amazon.com/step-functions/latest/dg/sagemaker-iam.html,
+    https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html and
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, props: TrainingMachineProps) -> None:
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        self.log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/vendedlogs/states/{props.name}",  # whose resource policy does not grow
+            encryption_key=props.encryption_key,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        cast(logs.CfnLogGroup, self.log_group.node.default_child).retention_in_days = props.log_retention_days
+        self.arn = stack.format_arn(
+            service="states",
+            resource="stateMachine",
+            resource_name=props.name,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        what = "Claims a run, trains it, settles the claim"
+        conditions = {"StringEquals": {"aws:SourceAccount": stack.account}, "ArnLike": {"aws:SourceArn": self.arn}}
+        self.role = iam.Role(
+            self,
+            "Role",
+            description=what,
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com", conditions=conditions),
+        )
+        self.permissions = Permissions(self, "Permissions", role=self.role, description=what)
+        self._allow_training(props)
+        self._allow_telemetry()
+        group = stepfunctions.CfnStateMachine.CloudWatchLogsLogGroupProperty(
+            log_group_arn=self.log_group.log_group_arn
+        )
+        machine = stepfunctions.CfnStateMachine(
+            self,
+            "Resource",
+            state_machine_name=props.name,
+            role_arn=self.role.role_arn,
+            definition_string=json.dumps(_definition()),
+            definition_substitutions={"Launch": props.launch.function_arn, "Partition": stack.partition},
+            logging_configuration=stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
+                destinations=[stepfunctions.CfnStateMachine.LogDestinationProperty(cloud_watch_logs_log_group=group)],
+                include_execution_data=False,
+                level="ALL",
+            ),
+            tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
+        )
+        # Step Functions tries at creation whether the role may deliver its logs.
+        machine.node.add_dependency(self.permissions)
+
+    def _allow_training(self, props: TrainingMachineProps) -> None:
+        stack, allow = cdk.Stack.of(self), self.permissions.allow
+        allow("Launch", ["lambda:InvokeFunction"], [props.launch.function_arn])
+        jobs = ("AddTags", "CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob")
+        allow(
+            "Train",
+            [f"sagemaker:{action}" for action in jobs],
+            [stack.format_arn(service="sagemaker", resource="training-job", resource_name="*")],
+            wildcard="A job is named by its run. PassRole bounds by whom it runs, and the boundary on what.",
+        )
+        allow(
+            "PassRole",
+            ["iam:PassRole"],
+            [props.training_roles],
+            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            wildcard="The training roles of this environment's workloads, one each.",
+        )
+        rule = "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+        allow(
+            "HearOfTheEnd",
+            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+            [stack.format_arn(service="events", resource="rule", resource_name=rule)],
+        )
+
+    def _allow_telemetry(self) -> None:
+        why = "IAM offers no resource for these actions; "
+        self.permissions.allow(
+            "DeliverLogs",
+            [f"logs:{action}" for action in LOG_DELIVERY],
+            ["*"],
+            wildcard=why + "they set up the delivery of this machine's own log.",
+        )
+        self.permissions.allow(
+            "Trace", [f"xray:{action}" for action in TRACES], ["*"], wildcard=why + "they only add traces."
+        )
+
+
+def _definition() -> dict[str, Any]:
+    """In Amazon States Language with JSONata; ${Launch} and ${Partition} are filled in by CloudFormation."""
+    failed: dict[str, Any] = {
+        "ErrorEquals": ["States.ALL"],
+        "Assign": {"failure": "{% $states.errorOutput %}"},
+        "Next": "SettleFailed",
+    }
+    settle = {"claim": "{% $claim %}", "held": "{% $held %}"}
+    return {
+        "Comment": "Input: workload, inputs, spot, forced_reason, launch_id",
+        "QueryLanguage": "JSONata",
+        "StartAt": "Claim",
+        "States": {
+            "Claim": _launch({"claim": "{% $states.input %}"})
+            | {
+                "Assign": {
+                    "claim": "{% $states.result.Payload.claim %}",
+                    "held": "{% $states.result.Payload.held %}",
+                },
+                "Output": "{% $states.result.Payload.request %}",
+                "Next": "Train",
+            },
+            "Train": {
+                "Type": "Task",
+                "Resource": "arn:${Partition}:states:::sagemaker:createTrainingJob.sync",
+                "Arguments": "{% $states.input %}",
+                "Output": {"training_job_name": "{% $states.result.TrainingJobName %}"},
+                "Catch": [failed],
+                "Next": "Settle",
+            },
+            "Settle": _launch({"settle": settle}) | {"Output": "{% $states.input %}", "End": True},
+            "SettleFailed": _launch({"settle": settle | {"failure": "{% $failure.Cause %}"}}) | {"Next": "Failed"},
+            "Failed": {"Type": "Fail", "Error": "{% $failure.Error %}", "Cause": "{% $failure.Cause %}"},
+        },
+    }
+
+
+def _launch(payload: dict[str, Any]) -> dict[str, Any]:
+    """Asks the function. Asked twice for the same launch it gives the same answer, so it may be tried again."""
+    again = {"IntervalSeconds": 2, "BackoffRate": 2, "JitterStrategy": "FULL"}
+    return {
+        "Type": "Task",
+        "Resource": "arn:${Partition}:states:::lambda:invoke",
+        "Arguments": {"FunctionName": "${Launch}", "Payload": payload},
+        "Retry": [
+            again | {"ErrorEquals": BUSY, "MaxAttempts": 3},
+            again | {"ErrorEquals": [THROTTLED], "MaxAttempts": 8, "MaxDelaySeconds": 30},
+        ],
+    }
