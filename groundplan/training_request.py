@@ -12,6 +12,7 @@ from groundplan.refusal import bad
 from groundplan.workload import Workload
 
 CODE = "/opt/ml/input/data/code"
+KIT = "groundplan_training.pyz"  # beside the code: the job's first process, which starts the script
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Inputs:
     data_manifest_uri: str
     data_manifest_root: str
     environment_digest: str
+    kit_digest: str
 
 
 def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) -> str:
@@ -60,6 +62,7 @@ def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) ->
         {
             "workload": workload.name,
             "code": inputs.code_digest,
+            "kit": inputs.kit_digest,
             "image": defaults.image_digest,
             "environment": inputs.environment_digest,
             "data": inputs.data_manifest_root,
@@ -107,6 +110,7 @@ def build_request(
         "GROUNDPLAN_FINGERPRINT": run,
         "GROUNDPLAN_CODE_COMMIT": inputs.code_commit,
         "GROUNDPLAN_CODE_DIGEST": inputs.code_digest,
+        "GROUNDPLAN_KIT_DIGEST": inputs.kit_digest,
         "GROUNDPLAN_DATA_MANIFEST": inputs.data_manifest_uri,
         "GROUNDPLAN_DATA_MANIFEST_ROOT": inputs.data_manifest_root,
         "GROUNDPLAN_ENVIRONMENT_DIGEST": inputs.environment_digest,
@@ -124,7 +128,7 @@ def build_request(
         "AlgorithmSpecification": {
             "TrainingImage": defaults.image,
             "TrainingInputMode": "File",
-            "ContainerEntrypoint": ["python", f"{CODE}/{training.script}"],
+            "ContainerEntrypoint": ["python", f"{CODE}/{KIT}", training.script],
             "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in training.metrics.items()],
         },
         "HyperParameters": _hyperparameters(workload),

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from groundplan.claim import Duplicate, checked_reason
 from groundplan.environment import read_environment
 from groundplan.image import LOCK
 from groundplan.refusal import Refused, bad
-from groundplan.training_request import Inputs, LaunchDefaults
+from groundplan.training_request import KIT, Inputs, LaunchDefaults
 from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.follow import RUNNING, follow, outcome
 from groundplan_operate.ingest import current_dataset
+from groundplan_operate.kit import training_kit
 from groundplan_operate.launch import How, claim_as_json, launch, run_claims, time_to_run
 from groundplan_operate.lineage import wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
@@ -140,18 +142,25 @@ def gather_inputs(accounts: Accounts, workload: Workload, defaults: LaunchDefaul
     folder = accounts.root / "workloads" / workload.name
     files = tree_digest(folder)
     code_digest = digest(files)
-    bucket, prefix = accounts.names.artefacts_bucket(), f"workloads/{workload.name}/code/{code_digest}"
-    s3 = accounts.client("s3", "ai")
+    kit = training_kit()
+    kit_digest = sha256(kit).hexdigest()
+    if KIT in files:
+        raise bad(str(folder), "file", KIT, "allowed: any other name; the training kit is put there")
+    # One channel holds both, so its prefix is named by both.
+    place = f"workloads/{workload.name}/code/{digest({**files, KIT: kit_digest})}"
+    bucket, s3 = accounts.names.artefacts_bucket(), accounts.client("s3", "ai")
     for name in files:
-        s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=(folder / name).read_bytes())
+        s3.put_object(Bucket=bucket, Key=f"{place}/{name}", Body=(folder / name).read_bytes())
+    s3.put_object(Bucket=bucket, Key=f"{place}/{KIT}", Body=kit)
     return Inputs(
-        code_uri=f"{defaults.artefacts}/{prefix}",
+        code_uri=f"{defaults.artefacts}/{place}",
         code_digest=code_digest,
         code_commit=code_commit(accounts.root, folder),
         data_uri=f"s3://{manifest.bucket}/{manifest.prefix}",
         data_manifest_uri=f"s3://{manifest.bucket}/{manifest.prefix}/manifest.json",
         data_manifest_root=manifest.root,
         environment_digest=file_digest(_lock(accounts, folder)),
+        kit_digest=kit_digest,
     )
 
 

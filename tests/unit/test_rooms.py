@@ -14,6 +14,7 @@ ROOMS = {
     "groundplan": "groundplan",
     "groundplan_constructs": "constructs/groundplan_constructs",
     "groundplan_runtime": "runtime/groundplan_runtime",
+    "groundplan_training": "runtime/groundplan_training/groundplan_training",
     "groundplan_operate": "operate/groundplan_operate",
     "groundplan_local": "local/groundplan_local",
     "stacks": "stacks",
@@ -24,7 +25,8 @@ ALLOWED = {
     "groundplan": set[str](),
     "groundplan_constructs": {"aws_cdk", "constructs", "groundplan"},
     "groundplan_runtime": {"boto3", "botocore", "groundplan"},
-    "groundplan_operate": {"boto3", "botocore", "groundplan", "groundplan_runtime"},
+    "groundplan_training": set[str](),
+    "groundplan_operate": {"boto3", "botocore", "groundplan", "groundplan_runtime", "groundplan_training"},
     "groundplan_local": {"boto3", "botocore", "ministack", "moto"},
     "stacks": {"aws_cdk", "cdk_nag", "constructs", "groundplan", "groundplan_constructs"},
 }
@@ -74,7 +76,14 @@ def test_the_command_line_uses_the_runtimes_integrations_and_not_its_handlers() 
 
 def test_workload_scripts_stand_by_themselves() -> None:
     for file in (ROOT / "workloads").rglob("*.py"):
-        assert not {name.partition(".")[0] for name in imports(file)} & WATCHED, file.name
+        used = {name.partition(".")[0] for name in imports(file)}
+        assert not used & (WATCHED - {"groundplan_training"}), file.name
+
+
+def test_the_training_kit_needs_the_standard_library_alone() -> None:
+    for file in (ROOT / ROOMS["groundplan_training"]).glob("*.py"):
+        tops = {name.partition(".")[0] for name in imports(file)}
+        assert tops <= sys.stdlib_module_names | {"groundplan_training"}, file.name
 
 
 @pytest.mark.parametrize("folder", ["constructs", "tests", "tests/unit", "tests/infra", "tests/local"])
@@ -84,7 +93,7 @@ def test_no_package_shadows_the_library_constructs(folder: str) -> None:
 
 def test_ruff_bans_in_every_room_what_the_table_does_not_allow() -> None:
     for room, folder in ROOMS.items():
-        member = ROOT / folder.split("/")[0]
+        member = next(one for one in [ROOT / folder, *(ROOT / folder).parents] if (one / "ruff.toml").is_file())
         banned = set(tomllib.loads((member / "ruff.toml").read_text())["lint"]["flake8-tidy-imports"]["banned-api"])
         missing = WATCHED - ALLOWED[room] - {room} - banned
         assert not missing, f"{member.name}/ruff.toml should ban {sorted(missing)}"

@@ -365,7 +365,7 @@ def test_an_ordinary_call_of_the_platform_is_let_through(made: tuple[Organizatio
 def test_training_is_asked_for_as_the_policies_want_it(made: tuple[OrganizationPolicy, ...]) -> None:
     workload = read_workload(ROOT, "digit-reader")
     defaults = LaunchDefaults("role", "image", "s3://bucket", "key", ["subnet-1"], ["sg-1"], {})
-    inputs = Inputs("code", "digest", "commit", "data", "manifest", "root", "environment")
+    inputs = Inputs("code", "digest", "commit", "data", "manifest", "root", "environment", "kit")
     request = build_request(workload, "prod", defaults, inputs, job_suffix="1")
     keys = {
         "sagemaker:InstanceTypes": [request["ResourceConfig"]["InstanceType"]],

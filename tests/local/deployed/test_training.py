@@ -71,7 +71,7 @@ def test_a_run_interrupted_twice_ends_as_one_that_was_not(deployed: Any, launch:
     assert model_digest(deployed, shaken) == model_digest(deployed, calm)
     starts = [line for line in log_of(shaken["TrainingJobName"]) if "started" in line or "resumed" in line]
     assert starts[0] == "started from nothing"
-    resumed = [int(line.removeprefix("resumed after epoch ")) for line in starts[1:]]
+    resumed = [int(line.removeprefix("resumed after step ")) for line in starts[1:]]
     assert len(resumed) == 2
     assert 0 < resumed[0] <= resumed[1] < 90
     assert shaken["BillableTimeInSeconds"] <= shaken["TrainingTimeInSeconds"]
@@ -81,7 +81,7 @@ def test_a_relaunch_goes_on_where_the_first_launch_stopped(launch: Any, log_of: 
     first = launch({"epochs": "20"}, checkpoints="relaunched")
     again = launch({"epochs": "30"}, checkpoints="relaunched")
     assert first["TrainingJobStatus"] == again["TrainingJobStatus"] == "Completed"
-    assert "resumed after epoch 20" in log_of(again["TrainingJobName"])
+    assert "resumed after step 20" in log_of(again["TrainingJobName"])
 
 
 def test_a_failing_script_fails_the_job_with_its_reason_and_the_failure_is_recorded(
@@ -105,7 +105,7 @@ def test_a_failing_script_fails_the_job_with_its_reason_and_the_failure_is_recor
 def test_groundplan_train_shows_progress_and_ends_with_1_when_the_job_fails(deployed: Any) -> None:
     done = deployed.run("train", "digit-reader", "-e", "local")
     assert done.returncode == 0, done.stdout + done.stderr
-    for word in ("Starting", "Downloading", "Training", "resumed after epoch 60", "Uploading", "Completed"):
+    for word in ("Starting", "Downloading", "Training", "resumed after step 60", "Uploading", "Completed"):
         assert word in done.stdout
 
 
