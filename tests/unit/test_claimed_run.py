@@ -41,6 +41,7 @@ INPUTS = Inputs(
     data_manifest_uri="s3://curated/digit-reader/digits/da7a/manifest.json",
     data_manifest_root="d" * 64,
     environment_digest="e" * 64,
+    kit_digest="f" * 64,
 )
 WANTED = WantedRun(
     workload=read_workload(ROOT, "digit-reader"),
