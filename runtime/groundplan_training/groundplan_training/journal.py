@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 NAME = "journal.jsonl"
 
@@ -21,7 +21,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._began = time.monotonic()
-        self._file: IO[str] | None = None
+        self._descriptor: int | None = None
 
     def write(self, kind: str, **facts: Any) -> None:
         """Add a line, with the time and the seconds since this process began. Raises ValueError for NaN."""
@@ -29,10 +29,9 @@ class Journal:
         line = json.dumps(
             {"kind": kind, "time": now(), "elapsed": elapsed, **facts}, separators=(",", ":"), allow_nan=False
         )
-        if self._file is None:
-            self._file = _opened(self._path)
-        self._file.write(f"{line}\n")
-        self._file.flush()
+        if self._descriptor is None:
+            self._descriptor = _opened(self._path)
+        os.write(self._descriptor, f"{line}\n".encode())
 
 
 def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
@@ -65,12 +64,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _opened(path: Path) -> IO[str]:
+def _opened(path: Path) -> int:
+    """For adding, and for as long as the process lives."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("a+", encoding="utf-8")
-    end = file.seek(0, os.SEEK_END)
-    if end:
-        file.seek(end - 1)
-        if file.read(1) != "\n":  # the last line was cut off: what comes begins a new one
-            file.write("\n")
-    return file
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # the last line was cut off: what comes begins a new one
+        os.write(descriptor, b"\n")
+    return descriptor
