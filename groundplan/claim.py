@@ -147,11 +147,13 @@ _OF_A_SUCCESS = ("succeeded_job", "metrics", "cost_usd", "cost_basis", "artefact
 
 
 def _pointer(claim: Claim) -> str:
-    known = claim.succeeded_job or claim.training_job_name
+    known = claim.training_job_name if claim.live else claim.succeeded_job or claim.training_job_name
     state = {"CLAIMED": "is being launched", "RUNNING": "is under way"}.get(claim.status, "was done before")
     metrics = ", ".join(f"{name} {value}" for name, value in sorted((claim.metrics or {}).items())[:3])
     more = len(claim.metrics or {}) - 3
     parts = [metrics + (f" and {more} metrics more" if more > 0 else "")] if metrics else []
+    if claim.live and claim.succeeded_job:
+        parts.insert(0, f"{claim.succeeded_job} did it before")
     if claim.succeeded_job:
         cost = dollars(Decimal(claim.cost_usd)) if claim.cost_usd else f"an unknown sum ({claim.cost_basis})"
         parts.append(f"it cost {cost}")

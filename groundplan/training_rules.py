@@ -18,7 +18,13 @@ SOURCE = "CreateTrainingJob"
 
 def broken_rules(request: Mapping[str, Any]) -> list[Finding]:
     """Everything that is wrong between the members of a request; none for one that AWS takes."""
-    found = [*_spot(request), *_machines(request), *_tags(request.get("Tags") or ())]
+    channels: Sequence[Mapping[str, str]] = request.get("InputDataConfig") or ()
+    found = [
+        *_spot(request),
+        *_machines(request),
+        *_tags(request.get("Tags") or ()),
+        *_once("InputDataConfig", [channel.get("ChannelName", "") for channel in channels]),
+    ]
     return [Finding(SOURCE, field, value, allowed) for field, value, allowed in found]
 
 
@@ -56,8 +62,13 @@ def _machines(request: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
 
 def _tags(tags: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, object, str]]:
     keys = [tag.get("Key", "") for tag in tags]
-    for key, count in Counter(keys).items():
-        if count > 1:
-            yield "Tags", key, "allowed: each key once"
+    yield from _once("Tags", keys)
+    for key in keys:
         if key.lower().startswith("aws:"):
             yield "Tags", key, "allowed: keys that do not begin with aws:, which is AWS's own"
+
+
+def _once(field: str, names: Sequence[str]) -> Iterator[tuple[str, object, str]]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield field, name, "allowed: each name once"

@@ -1,7 +1,6 @@
 """Puts a run into SageMaker's hands, at most once: claims it, asks for the job, gives the claim back without one."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,11 +15,9 @@ from botocore.exceptions import (
 
 from groundplan.claim import LAUNCH_WITHIN, Claim, Duplicate
 from groundplan.lineage.records import Run
-from groundplan.prices import PriceBook, read_prices
+from groundplan.prices import PriceBook
 from groundplan.refusal import Refused
 from groundplan.run_cost import Cost, run_cost
-from groundplan.run_time import RunTime, run_time
-from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
 from groundplan_runtime.integrations.claimed_run import WantedRun, claim_run
 from groundplan_runtime.integrations.run_claims import RunClaims
@@ -69,23 +66,12 @@ def launch(accounts: Accounts, claims: RunClaims, wanted: WantedRun) -> str:
     return name
 
 
-def time_to_run(accounts: Accounts, workload: Workload) -> RunTime:
-    """How long it may run at most, by its own limit and its ceiling."""
-    environment = accounts.environment
-    return run_time(workload, _book(accounts), require_known_prices=environment.require_known_prices)
-
-
-def _book(accounts: Accounts) -> PriceBook:
-    environment = accounts.environment
-    return read_prices(accounts.root, environment.region, environment.prices.factor())
-
-
-def run_claims(accounts: Accounts) -> RunClaims:
+def run_claims(accounts: Accounts, book: PriceBook) -> RunClaims:
     """The claims of the environment's ai account."""
-    book = _book(accounts)
-    cost: Callable[[Run], Cost] = lambda run: run_cost(  # noqa: E731
-        book, run.instance_type, run.instance_count, run.billable_seconds
-    )
+
+    def cost(run: Run) -> Cost:
+        return run_cost(book, run.instance_type, run.instance_count, run.billable_seconds)
+
     dynamodb = accounts.session("ai").resource("dynamodb", endpoint_url=accounts.endpoint_url)
     return RunClaims(
         dynamodb.Table(accounts.names.lineage_table()), SageMaker(accounts.client("sagemaker", "ai")), cost

@@ -15,14 +15,16 @@ from groundplan.canonical import digest, file_digest, tree_digest
 from groundplan.claim import Duplicate, checked_reason
 from groundplan.environment import read_environment
 from groundplan.image import LOCK
+from groundplan.prices import PriceBook, check_age, read_prices, today
 from groundplan.refusal import Refused, bad
+from groundplan.run_time import run_time
 from groundplan.training_request import KIT, Inputs, LaunchDefaults
 from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.follow import RUNNING, follow, outcome
 from groundplan_operate.ingest import current_dataset
 from groundplan_operate.kit import training_kit
-from groundplan_operate.launch import How, claim_as_json, launch, run_claims, time_to_run
+from groundplan_operate.launch import How, claim_as_json, launch, run_claims
 from groundplan_operate.lineage import wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.registry import Registry
@@ -82,33 +84,44 @@ def train_workload(
     defaults = launch_defaults(accounts, workload)
     if defaults.image_digest:
         Registry(accounts, workload).usable(defaults.image_digest)
+    book = price_book(accounts)
     wanted = WantedRun(
         workload=workload,
         environment=accounts.environment.name,
         defaults=defaults,
         inputs=gather_inputs(accounts, workload, defaults),
-        run_time=time_to_run(accounts, workload),
+        run_time=run_time(workload, book, require_known_prices=accounts.environment.require_known_prices),
         spot=how.spot,
         forced_reason=how.forced_reason,
     )
     show(wanted.run_time.arithmetic)
-    claims = run_claims(accounts)
+    claims = run_claims(accounts, book)
     name = (launch_by_state_machine if how.by_state_machine else launch)(accounts, claims, wanted)
     show(f"training job {name}")
     try:
         if how.follows:
-            job = follow(accounts, name, show)
+            job = outcome(follow(accounts, workload, book, name, show), book)
             if not wait_for_run(accounts, name):
                 # The job is done all the same; its event is late or lost, and the sweep looks for such.
                 click.echo(f"{name} is not in the lineage yet; the sweep records it within 15 minutes", err=True)
         else:
-            job = outcome(accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name))
+            show(f"  not followed; see what came of it: groundplan lineage {name} -e {accounts.environment.name}")
+            job = outcome(accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name), book)
         claim = claims.get(wanted.fingerprint)
     except (BotoCoreError, ClientError, KeyboardInterrupt) as error:
         again = f"groundplan lineage {name} -e {accounts.environment.name}"
         why = str(error) or "interrupted"
         raise Refused(f"no longer followed, but the job goes on; see how it ends with {again} ({why})") from error
     return {**job, "claim": claim and claim_as_json(claim)}
+
+
+def price_book(accounts: Accounts) -> PriceBook:
+    """The prices of the environment's region; says when they are old, and raises Refused when they are too old."""
+    environment = accounts.environment
+    book = read_prices(accounts.root, environment.region, environment.prices.factor())
+    if warning := check_age(book, today(), accepted=environment.prices.accept_old or ""):
+        click.echo(f"groundplan: {warning}", err=True)
+    return book
 
 
 def launch_defaults(accounts: Accounts, workload: Workload) -> LaunchDefaults:

@@ -31,6 +31,8 @@ INPUTS = Inputs(
     kit_digest="f" * 64,
 )
 
+CHANNEL = {"ChannelName": "code", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/c/"}}}
+
 
 def request(workload: str = "digit-reader", **changes: Any) -> dict[str, Any]:
     """The platform's request with members put in other places: `A__B=value` sets the member B of A, None removes."""
@@ -81,7 +83,8 @@ def test_on_demand_without_waiting_and_without_checkpoints_is_taken() -> None:
         ({"Environment__WHY": "w" * 513}, "Environment.WHY: .* at most 512 characters"),
         ({"ResourceConfig__InstanceCount": True}, "InstanceCount: True .* allowed: integer"),
         ({"Tags": [{"Key": f"k{n}", "Value": ""} for n in range(51)]}, "Tags: .* at most 50"),
-        ({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}, "Tags: 'a' .* each key once"),
+        ({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}, "Tags: 'a' .* each name once"),
+        ({"InputDataConfig": [CHANNEL, CHANNEL]}, "InputDataConfig: 'code' .* each name once"),
         ({"Tags": [{"Key": "AWS:mine", "Value": "1"}]}, "do not begin with aws:"),
         ({"Tags": [{"Key": "a", "Value": "why?"}]}, r"Tags\[0\].Value: 'why\?' .* what fits"),
         ({"EnableSpot": True}, "EnableSpot: True"),
