@@ -46,7 +46,7 @@ def test_each_stack_stands_in_its_account_under_the_environments_qualifier(assem
     stacks = {name: artifact for name, artifact in manifest.items() if artifact["type"] == "aws:cloudformation:stack"}
     accounts = assembly.environment.account_ids()
     region, qualifier = assembly.environment.region, assembly.environment.qualifier
-    assert {"DataLake", "Intake", "Platform", "Lineage", "Workload-digit-reader"} <= set(stacks)
+    assert {"DataLake", "Intake", "Platform", "Lineage", "Training", "Workload-digit-reader"} <= set(stacks)
     for name, artifact in stacks.items():
         account = accounts[account_of(name)]
         assert artifact["environment"] == f"aws://{account}/{region}"

@@ -9,6 +9,7 @@ import pytest
 from groundplan.names import ZONES
 from groundplan.refusal import BadInput
 from groundplan_runtime.intake_settings import Settings as IntakeSettings
+from groundplan_runtime.launch_settings import Settings as LaunchSettings
 from groundplan_runtime.lineage_settings import Settings
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
@@ -37,6 +38,23 @@ def test_the_lineage_functions_find_their_settings(assembly: Any, monkeypatch: p
         assert settings.event_bucket == assembly.names.events_bucket()
         for name in variables:
             monkeypatch.delenv(name)
+
+
+def test_the_launching_function_finds_its_settings(assembly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    [function] = functions(assembly, "Training")
+    for name, value in function["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, str(value))
+    settings = LaunchSettings.read()
+    assert settings.lineage_table == assembly.names.lineage_table()
+    assert settings.artefacts_bucket == assembly.names.artefacts_bucket()
+    assert settings.launch_parameters.format(workload="digit-reader") == assembly.names.launch_parameter(
+        "digit-reader"
+    )
+    assert settings.image_runs is not assembly.environment.embedded_aws
+    assert settings.prices_must_be_known is assembly.environment.require_known_prices
+    monkeypatch.delenv("IMAGE_RUNS")
+    with pytest.raises(BadInput, match="IMAGE_RUNS"):
+        LaunchSettings.read()
 
 
 def test_the_intake_finds_its_settings(assembly: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,7 @@ def lineage_function(world: World, name: str) -> Iterator[Call]:
     for action in ("GetItem", "PutItem", "Query"):
         yield call(f"dynamodb:{action}", table)
     yield call("dynamodb:Query", f"{table}/index/reversed")
+    yield call("dynamodb:UpdateItem", table, {"dynamodb:LeadingKeys": "claim/one"})
     yield call("s3:PutObject", f"arn:aws:s3:::{names.events_bucket()}/events/run/2026/one.json")
     for action, resource in (
         ("DescribeTrainingJob", "training-job/any"),
@@ -95,6 +96,48 @@ def sweep(world: World) -> Iterator[Call]:
     yield from lineage_function(world, "Sweep")
     for listing in ("TrainingJobs", "ModelPackageGroups", "ModelPackages", "Endpoints"):
         yield call(f"sagemaker:List{listing}")
+
+
+def launching(world: World) -> Iterator[Call]:
+    """handlers/launch_run.py: stored defaults and code of every workload, claims, and what became of their jobs."""
+    names, region = world.names, world.names.environment.region
+    here = f"{region}:{names.environment.accounts.ai}"
+    stream = one(world, "AWS::Logs::LogGroup", "Training", "Launch").arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
+    for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, "Platform"))
+    table = f"arn:aws:dynamodb:{here}:table/{names.lineage_table()}"
+    for action in ("GetItem", "UpdateItem"):
+        yield call(f"dynamodb:{action}", table, {"dynamodb:LeadingKeys": "claim/one"})
+    yield call("sagemaker:DescribeTrainingJob", f"arn:aws:sagemaker:{here}:training-job/any")
+    for workload in ("digit-reader", "other-reader"):
+        yield call("ssm:GetParameter", f"arn:aws:ssm:{here}:parameter{names.launch_parameter(workload)}")
+        code = f"{names.artefacts_bucket()}/workloads/{workload}/code/one"
+        yield call("s3:GetObject", f"arn:aws:s3:::{code}/workload.toml")
+
+
+def training_machine(world: World) -> Iterator[Call]:
+    """constructs/groundplan_constructs/training_machine.py, and what Step Functions does by itself for `.sync`.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/sagemaker-iam.html
+    """
+    names, region = world.names, world.names.environment.region
+    here = f"{region}:{names.environment.accounts.ai}"
+    yield call("lambda:InvokeFunction", one(world, "AWS::Lambda::Function", "Training").arn)
+    for action in ("AddTags", "CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob"):
+        yield call(f"sagemaker:{action}", f"arn:aws:sagemaker:{here}:training-job/any")
+    for workload in ("digit-reader", "other-reader"):
+        role = names.roles(names.environment.accounts.ai, names.training_role(workload))
+        yield call("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"})
+    rule = f"arn:aws:events:{here}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+    for action in ("DescribeRule", "PutRule", "PutTargets"):
+        yield call(f"events:{action}", rule)
+    for action in """CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies GetLogDelivery
+        ListLogDeliveries PutResourcePolicy UpdateLogDelivery""".split():
+        yield call(f"logs:{action}")
+    for action in ("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments"):
+        yield call(f"xray:{action}")
 
 
 def validation(world: World) -> Iterator[Call]:
@@ -222,6 +265,8 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Lineage/SweepRole": sweep,
     "Intake/ValidateRole": validation,
     "Network/FlowLogRole": flow_log,
+    "Training/LaunchRole": launching,
+    "Training/MachineRole": training_machine,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
     "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
     "Workload-digit-reader/Training": lambda world: training(world, "digit-reader"),
@@ -233,6 +278,8 @@ ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),
     "Intake/ValidateRole": ("lambda.amazonaws.com", ""),
+    "Training/LaunchRole": ("lambda.amazonaws.com", ""),
+    "Training/MachineRole": ("states.amazonaws.com", "arn:aws:states:{here}:stateMachine:{stem}-training"),
     "Network/FlowLogRole": ("vpc-flow-logs.amazonaws.com", "arn:aws:ec2:{here}:vpc-flow-log/one"),
     "Workload-digit-reader/ImageBuildRole": ("codebuild.amazonaws.com", BUILD + "digit-reader-image"),
     "Workload-other-reader/ImageBuildRole": ("codebuild.amazonaws.com", BUILD + "other-reader-image"),

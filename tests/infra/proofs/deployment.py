@@ -41,6 +41,7 @@ MAKES: dict[str, str] = {
     "AWS::SQS::QueuePolicy": "sqs:SetQueueAttributes",
     "AWS::SSM::Parameter": """ssm:PutParameter ssm:AddTagsToResource ssm:DeleteParameter ssm:GetParameter
         ssm:GetParameters ssm:ListTagsForResource ssm:RemoveTagsFromResource""",
+    "AWS::StepFunctions::StateMachine": "states:CreateStateMachine states:UpdateStateMachine states:TagResource",
     "AWS::SageMaker::ModelPackageGroup": "sagemaker:CreateModelPackageGroup sagemaker:DeleteModelPackageGroup",
 }
 OWN_ROLE_ACTIONS = """

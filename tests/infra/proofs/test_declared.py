@@ -32,6 +32,13 @@ def test_the_lineage_functions_call_what_is_declared_of_them(report: Report) -> 
     assert sweep - of_the_service - {"GenerateDataKey"} == called
 
 
+def test_the_launching_function_calls_what_is_declared_of_it(report: Report) -> None:
+    called = _calls("handlers/launch_run.py")
+    launching = {entry.action.partition(":")[2] for entry in declared(report.world, "Training/LaunchRole")}
+    of_the_service = {"CreateLogStream", "PutLogEvents", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"}
+    assert launching - of_the_service <= called
+
+
 def _calls(handler: str) -> set[str]:
     """Names of the API calls in a handler and in the integrations that it imports, directly or not."""
     found, seen, ahead = set[str](), set[Path](), [RUNTIME / handler]
