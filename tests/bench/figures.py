@@ -219,6 +219,23 @@ def plans() -> Iterator[Figure]:
     yield Figure("2,000 workloads planned", twice, "CPU s", "1,000 workloads planned", twice / thousand, "<= 2.2")
 
 
+def launches() -> Iterator[Figure]:
+    """What a run's fingerprint takes, beside the canonical JSON and sha256 that it is made of."""
+    setup = (
+        "from pathlib import Path; from groundplan.workload import read_workload",
+        "from groundplan.training_request import Inputs, LaunchDefaults, fingerprint",
+        "import hashlib, json; run = read_workload(Path(), 'digit-reader')",
+        "defaults = LaunchDefaults('', 'image@sha256:' + 'a' * 64, 's3://artefacts', '', (), (), {})",
+        "inputs = Inputs('', 'c' * 64, '', '', '', 'd' * 64, 'e' * 64, 'f' * 64)",
+        "row = json.dumps({str(i): 'x' * 40 for i in range(10)}).encode()",
+    )
+    bare = _millis("[hashlib.sha256(row).hexdigest() for _ in range(100)]", *setup) * 10
+    run = _millis("[fingerprint(run, defaults, inputs) for _ in range(100)]", *setup) * 10
+    rival = "sha256 of half a kilobyte"
+    yield Figure(rival, bare, "us")
+    yield Figure("fingerprint of a run", run, "us", rival, run / bare, "<= 50 us")
+
+
 def _millis(statement: str, *setup: str, once: bool = False) -> float:
     """Least CPU milliseconds of a statement in a process of its own; with `once` those of the set-up as well."""
     repeated = f"timeit.repeat({statement!r}, number=20, repeat=10, timer=time.process_time, globals=globals())"
@@ -263,7 +280,8 @@ def main() -> None:
     """Print every figure as it is made."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
-    for source in (synthesis, functions, costs, plans) if QUICK else (synthesis, functions, costs, plans, deployment):
+    sources = [synthesis, functions, costs, plans, launches, *([] if QUICK else [deployment])]
+    for source in sources:
         for figure in source():
             figures.append(figure)
             if not as_json:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from groundplan.claim import Claim, Duplicate
+from groundplan.claim import Claim, Duplicate, Launch
 from groundplan.environment import read_environment
 from groundplan.prices import PriceBook
 from groundplan.refusal import BadInput, Refused
@@ -47,6 +47,7 @@ INPUTS = Inputs(
     data_manifest_uri="s3://curated/da7a/manifest.json",
     data_manifest_root="d" * 64,
     environment_digest="e" * 64,
+    kit_digest="f" * 64,
 )
 CLAIM = Claim(
     fingerprint="f" * 64,
@@ -233,3 +234,27 @@ def test_a_name_that_is_taken_is_this_launchs_own_job_unless_another_holds_the_c
     assert launcher(), "an answer was lost, and botocore asked again"
     assert launcher.held
     assert launcher.held.status == "RUNNING"
+
+
+def test_a_late_launch_that_finds_its_name_taken_by_another_is_a_duplicate(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(**_: Any) -> None:
+        held = launcher.held
+        assert held
+        other = Launch(
+            fingerprint=held.fingerprint,
+            workload=held.workload,
+            environment=held.environment,
+            launch_id="other",
+            training_job_name="other",
+            seconds=60,
+        )
+        launcher.claims.take(other, datetime.now(UTC) + timedelta(days=1))
+        raise no("ResourceInUse")
+
+    monkeypatch.setattr(launcher, "create_training_job", overtaken)
+    with pytest.raises(Duplicate):
+        launcher()
+    assert launcher.held
+    assert launcher.held.launch_id == "other"

@@ -65,7 +65,7 @@ def one(world: World, kind: str, stack: str, beginning: str = "") -> Resource:
 
 
 def lineage_function(world: World, name: str) -> Iterator[Call]:
-    """`Record` and `Sweep`: integrations/lineage_recorder.py describes, then writes the events and the rows."""
+    """`Record` and `Sweep`: integrations/lineage_recorder.py describes, settles claims, writes events and rows."""
     names, region = world.names, world.names.environment.region
     here = f"{region}:{names.environment.accounts.ai}"
     stream = one(world, "AWS::Logs::LogGroup", "Lineage", name).arn.removesuffix("*") + "log-stream:one"
@@ -74,6 +74,7 @@ def lineage_function(world: World, name: str) -> Iterator[Call]:
     table = f"arn:aws:dynamodb:{here}:table/{names.lineage_table()}"
     for action in ("GetItem", "PutItem", "Query"):
         yield call(f"dynamodb:{action}", table)
+    yield call("dynamodb:UpdateItem", table, {"dynamodb:LeadingKeys": "claim/one"})
     yield call("dynamodb:Query", f"{table}/index/reversed")
     yield call("dynamodb:UpdateItem", table, {"dynamodb:LeadingKeys": "claim/one"})
     yield call("s3:PutObject", f"arn:aws:s3:::{names.events_bucket()}/events/run/2026/one.json")

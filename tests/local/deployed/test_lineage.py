@@ -81,14 +81,20 @@ def job_name(deployed: Any) -> str:
 
 @pytest.mark.usefixtures("withheld")
 def test_a_withheld_event_is_found_and_recorded_by_the_sweep(deployed: Any, functions: dict[str, str]) -> None:
-    trained = deployed.run("train", "digit-reader", "-e", "local", "--json")
-    name = json.loads(trained.stdout)["training_jobs"][0]["training_job_name"]
+    trained = deployed.run("train", "digit-reader", "-e", "local", "--force", "--reason", "no event", "--json")
+    [job] = json.loads(trained.stdout)["training_jobs"]
+    name = job["training_job_name"]
+    assert job["claim"]["status"] == "RUNNING", "nobody told the claim how it ended"
     assert deployed.run("lineage", name, "-e", "local").returncode == 2
     swept = invoke(deployed, functions["Sweep"], {})
     assert swept["recorded"] >= 1, swept
     found = deployed.run("lineage", name, "-e", "local", "--json")
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["runs"][0]["status"] == "Completed"
+    dynamodb = deployed.client("dynamodb")
+    key = {"node": {"S": f"claim/{job['claim']['fingerprint']}"}, "relation": {"S": "CLAIM"}}
+    claim = dynamodb.get_item(TableName="groundplan-local-lineage", Key=key, ConsistentRead=True)["Item"]
+    assert (claim["status"]["S"], claim["succeeded_job"]["S"]) == ("SUCCEEDED", name)
     assert invoke(deployed, functions["Sweep"], {})["recorded"] == 0
 
 

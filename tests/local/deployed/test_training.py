@@ -102,11 +102,36 @@ def test_a_failing_script_fails_the_job_with_its_reason_and_the_failure_is_recor
     assert run["artefact"] is None
 
 
-def test_groundplan_train_shows_progress_and_ends_with_1_when_the_job_fails(deployed: Any) -> None:
-    done = deployed.run("train", "digit-reader", "-e", "local")
+def test_a_run_that_was_done_is_refused_with_a_pointer_to_it(deployed: Any) -> None:
+    table = deployed.accounts.session("ai").resource("dynamodb", endpoint_url=deployed.accounts.endpoint_url)
+    rows = table.Table(deployed.accounts.names.lineage_table())
+
+    def refused() -> int:
+        claims = [row for row in rows.scan(ConsistentRead=True)["Items"] if row["relation"] == "CLAIM"]
+        return sum(int(number) for claim in claims for number in claim["refused_in"].values())
+
+    before = refused()
+    done = deployed.run("train", "digit-reader", "-e", "local", "--json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    for word in ("this run was done before: training job digit-reader-", "accuracy 0.9", "it cost", "model.tar.gz"):
+        assert word in done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["training_jobs"] == []
+    [claim] = answer["refused_claims"]
+    assert (claim["status"], claim["cost_basis"].split()[1]) == ("SUCCEEDED", "billable")
+    assert refused() == before + 1
+
+
+def test_a_forced_run_shows_its_progress_from_the_start_and_keeps_its_reason(deployed: Any) -> None:
+    done = deployed.run("train", "digit-reader", "-e", "local", "--force", "--reason", "measure the spread")
     assert done.returncode == 0, done.stdout + done.stderr
-    for word in ("Starting", "Downloading", "Training", "resumed after step 60", "Uploading", "Completed"):
+    for word in ("Starting", "Downloading", "Training", "started from nothing", "epoch 60/60", "Uploading"):
         assert word in done.stdout
+    assert "at most 1,800 s, the least of max_runtime_seconds (1,800) and what $50.00 a month pays for" in done.stdout
+    assert "Completed, epoch 60 of 60, accuracy 0.9" in done.stdout
+    [name] = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("training job ")]
+    runs = json.loads(deployed.run("lineage", name, "-e", "local", "--json").stdout)["runs"]
+    assert runs[0]["forced_reason"] == "measure the spread"
 
 
 def test_the_log_lies_in_sagemakers_log_group(deployed: Any) -> None:
