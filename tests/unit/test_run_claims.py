@@ -230,6 +230,18 @@ def test_a_late_event_of_an_earlier_job_does_not_end_the_present_one(guard: Guar
     assert (guard.held.status, guard.held.training_job_name) == ("RUNNING", "job-b")
 
 
+def test_a_success_told_again_does_not_take_the_place_of_a_later_one(guard: Guard) -> None:
+    guard.launch("a")
+    guard.end("job-a", "Completed")
+    guard.launch("b", reason="a new driver")
+    guard.end("job-b", "Completed")
+    before = guard.held
+    for job in ("job-a", "job-b", "job-a"):
+        guard.end(job, "Completed")
+    assert guard.held == before
+    assert before.succeeded_job == "job-b"
+
+
 def test_a_job_that_nobody_claimed_leaves_no_claim(guard: Guard) -> None:
     guard.end("job-x", "Completed")
     assert guard.claims.get(RUN) is None

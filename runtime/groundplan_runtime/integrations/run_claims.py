@@ -84,8 +84,10 @@ class RunClaims:
             self._set(run.fingerprint, {"status": "RUNNING"}, own)
             return
         if run.status == "Completed":
-            # Also of a job that a forced launch has overtaken: it was done, and its result is there.
-            self._set(run.fingerprint, self._success(run), _A("node").exists() & _A("succeeded_job").ne(run.name))
+            # Also of a job that a forced launch has overtaken, as long as that one has not succeeded.
+            first = _A("node").exists() & _A("succeeded_job").eq(None)
+            latest = _A("training_job_name").eq(run.name) & _A("succeeded_job").ne(run.name)
+            self._set(run.fingerprint, self._success(run), first | latest)
         ended = {"status": _ENDED[run.status], "failure_reason": run.failure_reason}
         self._set(run.fingerprint, ended, own)
 
