@@ -74,7 +74,6 @@ def lineage_function(world: World, name: str) -> Iterator[Call]:
     table = f"arn:aws:dynamodb:{here}:table/{names.lineage_table()}"
     for action in ("GetItem", "PutItem", "Query"):
         yield call(f"dynamodb:{action}", table)
-    yield call("dynamodb:UpdateItem", table, {"dynamodb:LeadingKeys": "claim/one"})
     yield call("dynamodb:Query", f"{table}/index/reversed")
     yield call("dynamodb:UpdateItem", table, {"dynamodb:LeadingKeys": "claim/one"})
     yield call("s3:PutObject", f"arn:aws:s3:::{names.events_bucket()}/events/run/2026/one.json")
