@@ -96,7 +96,6 @@ BOUNDARY_ACTIONS = (
     "events:PutRule",
     "events:PutTargets",
     "glue:GetTable",
-    "iam:PassRole",
     "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",
@@ -146,7 +145,10 @@ BOUNDARY_ACTIONS = (
 
 def boundary_policy(limits: Limits) -> dict[str, Any]:
     """The permissions boundary: no role of the platform does anything else, whatever its policies say."""
-    return _document([_allow("AtMost", list(BOUNDARY_ACTIONS), "*"), *job_denials(limits)])
+    # The training state machine hands a job its role; nobody else may be made to act by any role.
+    to_jobs = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    pass_role = _allow("JobRoles", ["iam:PassRole"], "arn:aws:iam::*:role/*-training", to_jobs)
+    return _document([_allow("AtMost", list(BOUNDARY_ACTIONS), "*"), pass_role, *job_denials(limits)])
 
 
 def execution_policy(names: Names, account: str) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """A state machine that trains: it claims a run, starts its job and waits for its end, and settles the claim."""
 
-import json
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -12,13 +11,12 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
+from groundplan.training_states import training_states
 from groundplan_constructs.permissions import Permissions
 
 LOG_DELIVERY = """CreateLogDelivery DeleteLogDelivery DescribeLogGroups DescribeResourcePolicies GetLogDelivery
     ListLogDeliveries PutResourcePolicy UpdateLogDelivery""".split()
 TRACES = ("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutTraceSegments")
-BUSY = ["Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"]
-THROTTLED = "Lambda.TooManyRequestsException"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +74,7 @@ class TrainingMachine(Construct):
             "Resource",
             state_machine_name=props.name,
             role_arn=self.role.role_arn,
-            definition_string=json.dumps(_definition()),
-            definition_substitutions={"Launch": props.launch.function_arn, "Partition": stack.partition},
+            definition_string=stack.to_json_string(training_states(stack.partition, props.launch.function_arn)),
             logging_configuration=stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
                 destinations=[stepfunctions.CfnStateMachine.LogDestinationProperty(cloud_watch_logs_log_group=group)],
                 include_execution_data=False,
@@ -123,54 +120,3 @@ class TrainingMachine(Construct):
         self.permissions.allow(
             "Trace", [f"xray:{action}" for action in TRACES], ["*"], wildcard=why + "they only add traces."
         )
-
-
-def _definition() -> dict[str, Any]:
-    """In Amazon States Language with JSONata; ${Launch} and ${Partition} are filled in by CloudFormation."""
-    failed: dict[str, Any] = {
-        "ErrorEquals": ["States.ALL"],
-        "Assign": {"failure": "{% $states.errorOutput %}"},
-        "Next": "SettleFailed",
-    }
-    settle = {"claim": "{% $claim %}", "held": "{% $held %}"}
-    return {
-        "Comment": "Input: workload, inputs, spot, forced_reason, launch_id",
-        "QueryLanguage": "JSONata",
-        "StartAt": "Claim",
-        "States": {
-            "Claim": _launch({"claim": "{% $states.input %}"})
-            | {
-                "Assign": {
-                    "claim": "{% $states.result.Payload.claim %}",
-                    "held": "{% $states.result.Payload.held %}",
-                },
-                "Output": "{% $states.result.Payload.request %}",
-                "Next": "Train",
-            },
-            "Train": {
-                "Type": "Task",
-                "Resource": "arn:${Partition}:states:::sagemaker:createTrainingJob.sync",
-                "Arguments": "{% $states.input %}",
-                "Output": {"training_job_name": "{% $states.result.TrainingJobName %}"},
-                "Catch": [failed],
-                "Next": "Settle",
-            },
-            "Settle": _launch({"settle": settle}) | {"Output": "{% $states.input %}", "End": True},
-            "SettleFailed": _launch({"settle": settle | {"failure": "{% $failure.Cause %}"}}) | {"Next": "Failed"},
-            "Failed": {"Type": "Fail", "Error": "{% $failure.Error %}", "Cause": "{% $failure.Cause %}"},
-        },
-    }
-
-
-def _launch(payload: dict[str, Any]) -> dict[str, Any]:
-    """Asks the function. Asked twice for the same launch it gives the same answer, so it may be tried again."""
-    again = {"IntervalSeconds": 2, "BackoffRate": 2, "JitterStrategy": "FULL"}
-    return {
-        "Type": "Task",
-        "Resource": "arn:${Partition}:states:::lambda:invoke",
-        "Arguments": {"FunctionName": "${Launch}", "Payload": payload},
-        "Retry": [
-            again | {"ErrorEquals": BUSY, "MaxAttempts": 3},
-            again | {"ErrorEquals": [THROTTLED], "MaxAttempts": 8, "MaxDelaySeconds": 30},
-        ],
-    }

@@ -160,6 +160,18 @@ CASES = [
         lambda ssm, ids: ssm.get_parameter(Name=ids["It"]),
     ),
     Case(
+        "AWS::StepFunctions::StateMachine",
+        {
+            "StateMachineName": "trains",
+            "RoleArn": attribute("Role", "Arn"),
+            "DefinitionString": json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
+            "TracingConfiguration": {"Enabled": True},
+        },
+        "stepfunctions",
+        lambda states, ids: states.describe_state_machine(stateMachineArn=ids["It"])["definition"],
+        {"Role": ROLE},
+    ),
+    Case(
         "AWS::Events::Rule",
         {
             "EventPattern": {"source": ["aws.sagemaker"]},

@@ -52,8 +52,13 @@ def test_a_role_is_made_and_given_permissions_only_inside_the_boundary(
         assert "iam:PutRolePolicy" not in statement["Action"]
 
 
-def test_the_boundary_holds_no_iam_and_no_wildcard_action(names: Names) -> None:
-    [statement] = [entry for entry in boundary_policy(names.environment.limits)["Statement"] if allows(entry)]
+def test_the_boundary_holds_no_iam_but_roles_for_training_jobs_and_no_wildcard_action(names: Names) -> None:
+    [statement, job_roles] = [
+        entry for entry in boundary_policy(names.environment.limits)["Statement"] if allows(entry)
+    ]
+    assert job_roles["Action"] == ["iam:PassRole"]
+    assert job_roles["Resource"].endswith(":role/*-training")
+    assert job_roles["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     # A package token in the hands of a build makes nobody else of it.
     harmless = "sts:GetServiceBearerToken"
     actions = set(statement["Action"]) - {harmless}

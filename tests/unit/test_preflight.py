@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from groundplan.environment import AccountName, read_environment
 from groundplan.execution_policy import boundary_policy, execution_policy
-from groundplan.functions import RESERVED, RUNTIME
+from groundplan.functions import LEFT_UNRESERVED, RESERVED, RUNTIME
 from groundplan.refusal import Refused
 from groundplan.workload import read_workload, read_workloads
 from groundplan_operate import check as check_module
@@ -416,15 +416,18 @@ def test_a_quota_that_aws_does_not_list_is_unknown(site: Site) -> None:
     assert asked(quotas.instances(site), f"quota: {SPOT}").status == "unknown"
 
 
+ENOUGH = LEFT_UNRESERVED + RESERVED["ai"]
+
+
 @pytest.mark.parametrize(
     ("limit", "unreserved", "own", "status"),
     [
         (1000, 1000, None, "ok"),
-        (111, 111, None, "ok"),
-        (110, 110, None, "missing"),
+        (ENOUGH, ENOUGH, None, "ok"),
+        (ENOUGH - 1, ENOUGH - 1, None, "missing"),
         (10, 10, None, "missing"),
-        (1000, 101, 10, "ok"),  # what is ours already is not asked for again
-        (1000, 100, 10, "missing"),
+        (1000, ENOUGH - 10, 10, "ok"),  # what is ours already is not asked for again
+        (1000, ENOUGH - 11, 10, "missing"),
     ],
 )
 def test_functions_must_leave_enough_of_the_accounts_concurrency(
@@ -440,7 +443,7 @@ def test_functions_must_leave_enough_of_the_accounts_concurrency(
     found = asked(quotas.function_concurrency(site), "quota: concurrent functions")
     assert found.status == status
     if status == "missing":
-        assert "--service-code lambda --quota-code L-B99A9384 --desired-value 111" in found.remedy
+        assert f"--service-code lambda --quota-code L-B99A9384 --desired-value {ENOUGH}" in found.remedy
 
 
 def test_in_a_shared_account_both_halves_are_asked_for_together(site: Site) -> None:

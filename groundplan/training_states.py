@@ -1,0 +1,65 @@
+"""The states of a training by state machine, in Amazon States Language with JSONata: claim, train, settle.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html and
+https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
+"""
+
+from typing import Any
+
+BUSY = ["Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"]
+THROTTLED = "Lambda.TooManyRequestsException"
+
+
+def training_states(partition: str, function: str) -> dict[str, Any]:
+    """The definition; `function` is the ARN of the one that claims and settles (`handlers/launch_run.py`).
+
+    The execution's input is what that function takes as `claim`. The very request that it answers goes to SageMaker.
+    Whatever comes of the job, its claim is settled, and the execution ends as the job does.
+    """
+
+    def launch(payload: dict[str, Any]) -> dict[str, Any]:
+        # Asked twice for the same launch the function gives the same answer, so it may be tried again.
+        again = {"IntervalSeconds": 2, "BackoffRate": 2, "JitterStrategy": "FULL"}
+        return {
+            "Type": "Task",
+            "Resource": f"arn:{partition}:states:::lambda:invoke",
+            "Arguments": {"FunctionName": function, "Payload": payload},
+            "Retry": [
+                again | {"ErrorEquals": BUSY, "MaxAttempts": 3},
+                again | {"ErrorEquals": [THROTTLED], "MaxAttempts": 8, "MaxDelaySeconds": 30},
+            ],
+        }
+
+    failed: dict[str, Any] = {
+        "ErrorEquals": ["States.ALL"],
+        "Assign": {"failure": "{% $states.errorOutput %}"},
+        "Next": "SettleFailed",
+    }
+    settle = {"claim": "{% $claim %}", "held": "{% $held %}"}
+    return {
+        "Comment": "Input: workload, inputs, spot, forced_reason, launch_id",
+        "QueryLanguage": "JSONata",
+        "StartAt": "Claim",
+        "States": {
+            "Claim": launch({"claim": "{% $states.input %}"})
+            | {
+                "Assign": {
+                    "claim": "{% $states.result.Payload.claim %}",
+                    "held": "{% $states.result.Payload.held %}",
+                },
+                "Output": "{% $states.result.Payload.request %}",
+                "Next": "Train",
+            },
+            "Train": {
+                "Type": "Task",
+                "Resource": f"arn:{partition}:states:::sagemaker:createTrainingJob.sync",
+                "Arguments": "{% $states.input %}",
+                "Output": {"training_job_name": "{% $states.result.TrainingJobName %}"},
+                "Catch": [failed],
+                "Next": "Settle",
+            },
+            "Settle": launch({"settle": settle}) | {"Output": "{% $states.input %}", "End": True},
+            "SettleFailed": launch({"settle": settle | {"failure": "{% $failure.Cause %}"}}) | {"Next": "Failed"},
+            "Failed": {"Type": "Fail", "Error": "{% $failure.Error %}", "Cause": "{% $failure.Cause %}"},
+        },
+    }
