@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from groundplan.checkpoint_age import LOOKED_AT_EVERY_MINUTES, OLDEST_MINUTES
 from groundplan.conventions import Conventions, Existing
 from groundplan.image import Images
 from groundplan.job_limits import Limits
@@ -84,6 +85,9 @@ class Environment(Values):
         default=False, description="a price that is unknown or extrapolated is refused"
     )
     prices: PriceValues = PriceValues()
+    checkpoint_age_minutes: Annotated[int, Field(ge=2 * LOOKED_AT_EVERY_MINUTES, le=14_400)] = Field(
+        default=OLDEST_MINUTES, description="the alarm rings when a running job's newest checkpoint is older"
+    )
     usage: dict[str, dict[str, Quantity]] = Field(
         default={}, description="assumed use a month, by type of resource or path of one"
     )

@@ -7,19 +7,21 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from groundplan.checkpoint_age import LOOKED_AT_EVERY_MINUTES, METRICS
 from groundplan.names import Names
 from groundplan_constructs import (
+    CheckpointAlarm,
     DeadLetterQueue,
     FunctionPackage,
     LineageStore,
     LineageStoreProps,
+    Permissions,
     PythonFunction,
     PythonFunctionProps,
 )
 from stacks.account_stack import AccountStack
 from stacks.ai_platform import Platform
 
-SWEEP_EVERY_MINUTES = 15
 CHANGES = {
     "TrainingJobs": "SageMaker Training Job State Change",
     "ModelPackages": "SageMaker Model Package State Change",
@@ -70,11 +72,26 @@ class Lineage(AccountStack):
             ["*"],
             wildcard="IAM offers no resource for lists; the sweep compares all that there is with the table.",
         )
+        sweep.permissions.allow(
+            "TellAges",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": METRICS}},
+            wildcard="CloudWatch has no resource for metrics; the namespace is the condition.",
+        )
+        CheckpointAlarm(
+            self,
+            "Checkpoints",
+            environment=names.stem,
+            minutes=names.environment.checkpoint_age_minutes,
+            alarm_topic=platform.alarms,
+        )
+        self._allow_recording(record, sweep)
         events.Rule(
             self,
             "Schedule",
             description="Looks for changes that no event told",
-            schedule=events.Schedule.rate(cdk.Duration.minutes(SWEEP_EVERY_MINUTES)),
+            schedule=events.Schedule.rate(cdk.Duration.minutes(LOOKED_AT_EVERY_MINUTES)),
             targets=[self._target(sweep)],
         )
 
@@ -82,7 +99,7 @@ class Lineage(AccountStack):
         return targets.LambdaFunction(function.function, dead_letter_queue=self.dead_letters.queue, retry_attempts=3)
 
     def _function(self, construct_id: str, module: str, *, at_once: int, description: str) -> PythonFunction:
-        function = PythonFunction(
+        return PythonFunction(
             self,
             construct_id,
             props=PythonFunctionProps(
@@ -95,37 +112,76 @@ class Lineage(AccountStack):
                 environment={
                     "LINEAGE_TABLE": self.store.table.table_name,
                     "EVENT_BUCKET": self.names.events_bucket(),
+                    "ENVIRONMENT": self.names.stem,
+                    "ARTEFACTS_BUCKET": self.names.artefacts_bucket(),
+                    "INSTANCE_TYPES": " ".join(self.names.environment.limits.instance_types),
                 },
                 dead_letter_queue=self.dead_letters,
                 timeout_seconds=300,
             ),
         )
-        table, bucket = self.store.table, self.names.events_bucket()
-        function.permissions.allow(
+
+    def _allow_recording(self, record: PythonFunction, sweep: PythonFunction) -> None:
+        """What an event and the sweep both come to: one policy, so that neither can do less than the other."""
+        description = "Reads SageMaker and what runs left, writes the lineage"
+        recording = Permissions(self, "Recording", role=record.role, description=description)
+        recording.policy.attach_to_role(sweep.role)
+        table = self.store.table
+        recording.allow(
             "KeepLineage",
             ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"],
             [table.table_arn, f"{table.table_arn}/index/reversed"],
         )
-        function.permissions.allow(
+        recording.allow(
             "SettleClaims",
             ["dynamodb:UpdateItem"],
             [table.table_arn],
             conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["claim/*"]}},
         )
-        function.permissions.allow(
+        recording.allow(
             "KeepEvents",
             ["s3:PutObject"],
-            [self.format_arn(service="s3", region="", account="", resource=bucket, resource_name="events/*")],
+            [self._objects(self.names.events_bucket(), "events/*")],
             wildcard="The events below their prefix of the event bucket.",
         )
+        self._allow_records(recording)
         for kind in ("TrainingJob", "ModelPackage", "Endpoint", "EndpointConfig", "Model"):
-            function.permissions.allow(
+            recording.allow(
                 f"Read{kind}",
                 [f"sagemaker:Describe{kind}"],
                 [self.format_arn(service="sagemaker", resource=_dashed(kind), resource_name="*")],
                 wildcard=f"Every {_dashed(kind)} of this account is written down, whoever made it.",
             )
-        return function
+
+    def _allow_records(self, recording: Permissions) -> None:
+        """What runs left beside their checkpoints and models, read; one record a run beside its model, written."""
+        bucket, below = self.names.artefacts_bucket(), "workloads/*"
+        of_every_run = "Every workload's runs are recorded; of each only the record and the model are named."
+        recording.allow(
+            "ReadRuns",
+            ["s3:GetObject"],
+            [
+                self._objects(bucket, f"{below}/checkpoints/*/record.json"),
+                self._objects(bucket, f"{below}/output/*/model.tar.gz"),
+            ],
+            wildcard=of_every_run,
+        )
+        recording.allow(
+            "KeepRecords",
+            ["s3:PutObject"],
+            [self._objects(bucket, f"{below}/output/*/record.json")],
+            wildcard=of_every_run,
+        )
+        # Who may not list is told that an object is forbidden when it is not there.
+        recording.allow(
+            "FindRuns",
+            ["s3:ListBucket"],
+            [self.format_arn(service="s3", region="", account="", resource=bucket)],
+            conditions={"StringLike": {"s3:prefix": [f"{below}/checkpoints/*", f"{below}/output/*"]}},
+        )
+
+    def _objects(self, bucket: str, keys: str) -> str:
+        return self.format_arn(service="s3", region="", account="", resource=bucket, resource_name=keys)
 
 
 def _dashed(kind: str) -> str:

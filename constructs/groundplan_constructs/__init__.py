@@ -3,6 +3,7 @@
 from groundplan_constructs.access_log_bucket import AccessLogBucket
 from groundplan_constructs.alarm_topic import AlarmTopic
 from groundplan_constructs.catalogued_table import CataloguedTable, CataloguedTableProps
+from groundplan_constructs.checkpoint_alarm import CheckpointAlarm
 from groundplan_constructs.cost_ceilings import CostCeilings, CostCeilingsProps
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
@@ -25,6 +26,7 @@ __all__ = [
     "AlarmTopic",
     "CataloguedTable",
     "CataloguedTableProps",
+    "CheckpointAlarm",
     "CostCeilings",
     "CostCeilingsProps",
     "DeadLetterQueue",

@@ -55,8 +55,10 @@ def event_type(record: Record) -> EventType:
 def open_lineage_event(record: Record, *, producer: str = PRODUCER) -> dict[str, Any]:
     """An OpenLineage 2-0-2 RunEvent; `producer` is a URI. What SageMaker did not tell is null or left out.
 
-    Facets of our own, since OpenLineage has none for machine learning: `groundplan_training`,
-    `groundplan_registration`, `groundplan_serving`. Metrics are numbers, or texts where JSON has no number for them.
+    Facets of our own, since OpenLineage has none for machine learning: `groundplan_training` and, once a run has
+    ended, `groundplan_cost`, `groundplan_metrics_by_slice`, `groundplan_hardware`, `groundplan_checkpoints`,
+    `groundplan_record`; `groundplan_registration`; `groundplan_serving`. Metrics are numbers, or texts where JSON has
+    no number for them.
     """
     parts = _Parts(producer)
     if isinstance(record, Run):
@@ -114,7 +116,7 @@ def _training(run: Run, parts: _Parts) -> _Half:
         image=run.image,
         image_digest=run.image_digest,
         hyperparameters=dict(run.hyperparameters),
-        metrics={name: value if math.isfinite(value) else repr(value) for name, value in run.metrics.items()},
+        metrics={name: _number(value) for name, value in run.metrics.items()},
         instance_type=run.instance_type,
         instance_count=run.instance_count,
         spot=run.spot,
@@ -123,6 +125,7 @@ def _training(run: Run, parts: _Parts) -> _Half:
         training_seconds=run.training_seconds,
         billable_seconds=run.billable_seconds,
     )
+    facets |= _of_the_record(run, parts)
     if run.parent_arn:
         parent = {"namespace": _namespace(run.parent_arn), "name": _resource(run.parent_arn)}
         facets |= parts.facet("parent", run={"runId": run_id(run.parent_arn)}, job=parent)
@@ -138,12 +141,42 @@ def _training(run: Run, parts: _Parts) -> _Half:
         root = run.data_manifest_root
         data = _dataset(run.data_manifest.rpartition("/")[0])
         inputs.append(data | {"facets": parts.facet("version", datasetVersion=root) if root else {}})
+    inputs += [_dataset(base) for base in run.bases]
     return (
         {"runId": run_id(run.arn), "facets": facets},
         {"name": f"training/{run.workload or run.name}", "facets": job_facets},
         inputs,
         [_dataset(run.model)] if run.model else [],
     )
+
+
+def _of_the_record(run: Run, parts: _Parts) -> dict[str, Any]:
+    """What the record of a run that has ended adds; each facet only where something is known."""
+    facets: dict[str, Any] = {}
+    if run.cost_basis:
+        facets |= parts.facet(
+            "groundplan_cost", cost_usd=run.cost_usd, basis=run.cost_basis, right_sizing=run.right_sizing
+        )
+    if run.slices:
+        slices = [{"name": one.name, "value": _number(one.value), "slice": dict(one.slice)} for one in run.slices]
+        facets |= parts.facet("groundplan_metrics_by_slice", metrics=slices)
+    if run.hardware:
+        facets |= parts.facet("groundplan_hardware", **run.hardware)
+    if run.checkpoints_saved is not None:
+        saved, resumed = run.checkpoints_saved, run.resumed_from_step
+        facets |= parts.facet("groundplan_checkpoints", saved=saved, resumed_from_step=resumed)
+    if run.record_uri:
+        facets |= parts.facet(
+            "groundplan_record",
+            uri=run.record_uri,
+            sha256=run.record_sha256,
+            artefact_sha256=run.artefact_sha256,
+        )
+    return facets
+
+
+def _number(value: float) -> float | str:
+    return value if math.isfinite(value) else repr(value)
 
 
 def _registration(package: Package, parts: _Parts) -> _Half:

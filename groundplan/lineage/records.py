@@ -8,7 +8,8 @@ from typing import Any, Literal
 from groundplan.refusal import bad
 
 Kind = Literal["run", "package", "endpoint"]
-_RUN_PROGRESS = {"InProgress": 0, "Stopping": 1, "Completed": 2, "Failed": 2, "Stopped": 2}
+_ENDED = 2
+_RUN_PROGRESS = {"InProgress": 0, "Stopping": 1, "Completed": _ENDED, "Failed": _ENDED, "Stopped": _ENDED}
 _PACKAGE_PROGRESS = {"Pending": 0, "InProgress": 1, "Completed": 2, "Failed": 2}
 DELETED = "Deleted"  # not a status of SageMaker's: it does not know the endpoint any more
 ENDING = ("Deleting", DELETED)  # an endpoint does not come back from either
@@ -23,6 +24,15 @@ class Transition:
     ended: str | None
 
 
+@dataclass(frozen=True)
+class Slice:
+    """The last value of a metric on a part of the data, as `{"digit": "3"}`."""
+
+    name: str
+    value: float
+    slice: Mapping[str, str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One training job as SageMaker described it.
@@ -30,6 +40,8 @@ class Run:
     The provenance (`workload` to `image_digest`) is what the platform's request carries in the job's environment
     variables; each is None for a job that came another way. `model` is the artefact's URI where there is one:
     when the job completed, or was stopped and still uploaded. Hyper-parameters are texts as SageMaker keeps them.
+    `bases` are artefacts that the job began with. What stands after `transitions` comes from the run's record, once
+    the job has ended: `record_uri` is None where none could be stored.
     """
 
     name: str
@@ -65,6 +77,17 @@ class Run:
     parent_arn: str | None
     forced_reason: str | None
     transitions: tuple[Transition, ...]
+    bases: tuple[str, ...] = ()
+    cost_usd: str | None = None
+    cost_basis: str | None = None
+    record_uri: str | None = None
+    record_sha256: str | None = None
+    artefact_sha256: str | None = None
+    slices: tuple[Slice, ...] = ()
+    hardware: Mapping[str, float | None] | None = None
+    checkpoints_saved: int | None = None
+    resumed_from_step: int | None = None
+    right_sizing: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -103,8 +126,14 @@ class Run:
             "environment": self.environment_digest,
         }
         nodes = [f"{kind}/{name}" for kind, name in sources.items() if name]
-        above = tuple((self.node, node) for node in [*nodes, *([self.code] if self.code else [])])
+        nodes += [*([self.code] if self.code else []), *(f"model/{uri}" for uri in self.bases)]
+        above = tuple((self.node, node) for node in nodes)
         return (*above, (self.product, self.node)) if self.product else above
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether SageMaker changes nothing of it any more."""
+        return _RUN_PROGRESS.get(self.status) == _ENDED
 
     def at_start(self) -> "Run":
         """The same job at its creation: only what never changes."""
@@ -122,7 +151,17 @@ class Run:
             billable_seconds=None,
             failure_reason=None,
             transitions=(),
+            **_UNKNOWN_UNTIL_THE_END,
         )
+
+
+_UNKNOWN_UNTIL_THE_END: dict[str, Any] = {
+    field: Run.__dataclass_fields__[field].default
+    for field in """
+        cost_usd cost_basis record_uri record_sha256 artefact_sha256 slices hardware checkpoints_saved
+        resumed_from_step right_sizing
+    """.split()
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +304,7 @@ def run_from_description(describe: Mapping[str, Any]) -> Run:
         parent_arn=describe.get("TuningJobArn") or describe.get("AutoMLJobArn") or None,
         forced_reason=variables.get("GROUNDPLAN_FORCED_REASON") or None,
         transitions=transitions,
+        bases=_bases(describe),
     )
 
 
@@ -357,6 +397,14 @@ def _channel_uri(describe: Mapping[str, Any], name: str) -> str | None:
         if channel.get("ChannelName") == name:
             return _inner(channel, "DataSource", "S3DataSource").get("S3Uri")
     return None
+
+
+def _bases(describe: Mapping[str, Any]) -> tuple[str, ...]:
+    """The channels that are one model archive: SageMaker calls every one of its own making `model.tar.gz`."""
+    channels: Sequence[Mapping[str, Any]] = describe.get("InputDataConfig") or ()
+    uris = (_inner(channel, "DataSource", "S3DataSource").get("S3Uri") for channel in channels)
+    own = _inner(describe, "ModelArtifacts").get("S3ModelArtifacts")
+    return _once(uri for uri in uris if uri and uri.endswith("/model.tar.gz") and uri != own)
 
 
 def _once(values: Iterable[str | None]) -> tuple[str, ...]:

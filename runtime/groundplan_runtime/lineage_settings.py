@@ -8,15 +8,24 @@ from groundplan.refusal import bad
 
 @dataclass(frozen=True)
 class Settings:
-    """The lineage table's name and the event bucket's."""
+    """Prefix and name of the environment, its table and buckets, and the types that jobs may run on."""
 
+    environment: str
     lineage_table: str
     event_bucket: str
+    artefacts_bucket: str
+    instance_types: tuple[str, ...]
 
     @classmethod
     def read(cls) -> "Settings":
-        """From LINEAGE_TABLE and EVENT_BUCKET; raises BadInput that names the one which is missing."""
-        return cls(lineage_table=_variable("LINEAGE_TABLE"), event_bucket=_variable("EVENT_BUCKET"))
+        """From variables of the same names in capitals; raises BadInput that names the one which is missing."""
+        return cls(
+            environment=_variable("ENVIRONMENT"),
+            lineage_table=_variable("LINEAGE_TABLE"),
+            event_bucket=_variable("EVENT_BUCKET"),
+            artefacts_bucket=_variable("ARTEFACTS_BUCKET"),
+            instance_types=tuple(_variable("INSTANCE_TYPES").split()),
+        )
 
 
 def _variable(name: str) -> str:

@@ -36,6 +36,8 @@ def test_the_lineage_functions_find_their_settings(assembly: Any, monkeypatch: p
             monkeypatch.setenv(name, str(value))
         settings = Settings.read()
         assert settings.event_bucket == assembly.names.events_bucket()
+        assert settings.artefacts_bucket == assembly.names.artefacts_bucket()
+        assert settings.instance_types == assembly.environment.limits.instance_types
         for name in variables:
             monkeypatch.delenv(name)
 
@@ -72,6 +74,6 @@ def test_the_intake_finds_its_settings(assembly: Any, monkeypatch: pytest.Monkey
 
 
 def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LINEAGE_TABLE", raising=False)
-    with pytest.raises(Exception, match="LINEAGE_TABLE"):
+    monkeypatch.delenv("ENVIRONMENT", raising=False)
+    with pytest.raises(BadInput, match="ENVIRONMENT"):
         Settings.read()

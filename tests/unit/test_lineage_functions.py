@@ -1,5 +1,6 @@
 """The two functions of the lineage: whatever is delivered, in whatever order, the table comes to the truth."""
 
+import io
 import json
 import logging
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -23,11 +25,13 @@ from groundplan.lineage.rows import Relation
 from groundplan.refusal import BadInput
 from groundplan.run_cost import Cost
 from groundplan_runtime.handlers import record_lineage, sweep_lineage
+from groundplan_runtime.integrations.checkpoint_watch import CheckpointWatch
 from groundplan_runtime.integrations.event_store import EventStore
 from groundplan_runtime.integrations.lineage_recorder import LineageRecorder
 from groundplan_runtime.integrations.lineage_sweep import LineageSweep, SweepIncomplete
 from groundplan_runtime.integrations.lineage_table import LineageTable
 from groundplan_runtime.integrations.run_claims import RunClaims
+from groundplan_runtime.integrations.run_records import RunRecords
 from groundplan_runtime.integrations.sagemaker import NotKnown, SageMaker
 from groundplan_runtime.lineage_settings import Settings
 
@@ -62,6 +66,8 @@ def job(name: str = JOB, status: str = "Completed", minute: float = 10, **change
         "ModelArtifacts": {"S3ModelArtifacts": MODEL.replace(JOB, name)},
         "CreationTime": START,
         "LastModifiedTime": after(minute),
+        "OutputDataConfig": {"S3OutputPath": "s3://artefacts/workloads/digit-reader/output"},
+        "CheckpointConfig": {"S3Uri": "s3://artefacts/workloads/digit-reader/checkpoints/f00d"},
         "Environment": {
             "GROUNDPLAN_WORKLOAD": "digit-reader",
             "GROUNDPLAN_CODE_COMMIT": "c0ffee",
@@ -115,6 +121,8 @@ class FakeSageMaker:
                 raise self._error("ThrottlingException", "Rate exceeded")
             since = request.get("LastModifiedTimeAfter")
             for line in list(lines.values()):
+                if request.get("StatusEquals") not in (None, line.get("TrainingJobStatus")):
+                    continue
                 if since is None or line["LastModifiedTime"] > since:
                     hidden = {"LastModifiedTime"} if operation_name == "list_model_packages" else set[str]()
                     yield {key: [{name: value for name, value in line.items() if name not in hidden}]}
@@ -135,13 +143,40 @@ class FakeSageMaker:
 
 
 class FakeS3:
-    """boto3's client of one bucket."""
+    """boto3's client: keys of the event bucket, and of the artefacts bucket with their times."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.times: dict[str, datetime] = {}
+        self.page = 1000
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> None:  # noqa: ARG002, N803
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str = "") -> None:  # noqa: ARG002, N803
         assert self.objects.setdefault(Key, Body) == Body, f"{Key} was put with other bytes"
+        self.times[Key] = START
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, **request: Any) -> dict[str, Any]:  # noqa: ARG002, N803
+        keys = sorted(key for key in self.objects if key.startswith(Prefix))
+        start = int(request.get("ContinuationToken", 0))
+        shown = keys[start : start + min(self.page, request.get("MaxKeys", self.page))]
+        more = start + len(shown) < len(keys)
+        entries = [{"Key": key, "Size": len(self.objects[key]), "LastModified": self.times[key]} for key in shown]
+        token = {"NextContinuationToken": str(start + len(shown))} if more else {}
+        return {"Contents": entries, "IsTruncated": more, **token}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: ARG002, N803
+        content = self.objects[Key]
+        body = StreamingBody(io.BytesIO(content), len(content))
+        return {"Body": body, "ContentLength": len(content), "VersionId": "v1"}
+
+
+class FakeCloudWatch:
+    """boto3's client: what was published."""
+
+    def __init__(self) -> None:
+        self.published: list[dict[str, Any]] = []
+
+    def put_metric_data(self, **request: Any) -> None:
+        self.published.append(request)
 
 
 class Account:
@@ -165,9 +200,14 @@ class Account:
             ],
         )
         self.table = LineageTable(self.dynamodb_table)
-        sagemaker = SageMaker(self.sagemaker)
+        sagemaker, events = SageMaker(self.sagemaker), EventStore(self.s3, "events")
         self.claims = RunClaims(self.dynamodb_table, sagemaker, lambda _: Cost("0.01", "a price"))
-        self.recorder = LineageRecorder(sagemaker, self.table, EventStore(self.s3, "events"), self.claims)
+        self.records = RunRecords(self.s3, "artefacts", ["ml.m5.large", "ml.c5.2xlarge"])
+        self.recorder = LineageRecorder(sagemaker, self.table, events, self.claims, self.records)
+        self.cloudwatch = FakeCloudWatch()
+        self.watch = CheckpointWatch(
+            sagemaker, self.s3, self.cloudwatch, bucket="artefacts", environment="groundplan-dev"
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """The whole table."""
@@ -218,6 +258,7 @@ def account(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Account:
     made = Account(dynamodb)
     monkeypatch.setattr(record_lineage, "_recorder", lambda: made.recorder)
     monkeypatch.setattr(sweep_lineage, "_sweep", lambda: LineageSweep(made.recorder))
+    monkeypatch.setattr(sweep_lineage, "_watch", lambda: made.watch)
     return made
 
 
@@ -260,7 +301,7 @@ def test_a_repeated_event_changes_nothing(account: Account) -> None:
     rows, objects = account.rows(), dict(account.s3.objects)
     assert deliver(sample("training_job_completed")) == {"recorded": 1}
     assert (account.rows(), account.s3.objects) == (rows, objects)
-    assert sorted(key.rpartition("/")[2][:5] for key in objects) == ["COMPL", "START"]
+    assert sorted(key.rpartition("/")[2][:5] for key in objects) == ["COMPL", "START", "recor"]
 
 
 def test_a_shadow_run_is_recorded_with_null_provenance(account: Account) -> None:
@@ -340,7 +381,7 @@ def test_any_order_and_repetition_of_what_was_read_gives_the_same_table(dynamodb
         account.recorder.record("run", JOB)
     assert account.rows() == expected.rows()
     assert sum("/START-" in key for key in account.s3.objects) == 1
-    assert len(account.s3.objects) == 1 + len({moment for moment in seen if moment > 0})
+    assert len([key for key in account.s3.objects if key.startswith("events/")]) == 1 + len(set(seen) - {0})
 
 
 def test_a_terminal_state_is_not_overwritten_by_one_that_is_not(account: Account) -> None:
@@ -590,7 +631,7 @@ def test_the_sweep_mends_ancestors_that_two_records_missed_at_once(account: Acco
 def test_the_schedules_function_answers_what_it_did(account: Account) -> None:
     account.sagemaker.jobs[JOB] = job()
     invoke: Any = sweep_lineage.handler
-    assert invoke({}, CONTEXT) == {"checked": 1, "recorded": 1}
+    assert invoke({}, CONTEXT) == {"checked": 1, "recorded": 1, "training": 0}
 
 
 def test_the_watermark_never_moves_back(account: Account) -> None:
@@ -637,11 +678,14 @@ def test_a_record_reads_back_with_plain_numbers(account: Account) -> None:
     assert state.version == run_from_description(account.sagemaker.jobs[JOB]).version
 
 
-@pytest.mark.parametrize("missing", ["LINEAGE_TABLE", "EVENT_BUCKET"])
+SETTINGS = ("LINEAGE_TABLE", "EVENT_BUCKET", "ARTEFACTS_BUCKET", "ENVIRONMENT", "INSTANCE_TYPES")
+
+
+@pytest.mark.parametrize("missing", SETTINGS)
 def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    for name in ("LINEAGE_TABLE", "EVENT_BUCKET"):
-        monkeypatch.setenv(name, "x")
-    assert Settings.read() == Settings(lineage_table="x", event_bucket="x")
+    for name in SETTINGS:
+        monkeypatch.setenv(name, "x y")
+    assert Settings.read() == Settings("x y", "x y", "x y", "x y", ("x", "y"))
     monkeypatch.delenv(missing)
     with pytest.raises(BadInput, match=missing):
         Settings.read()

@@ -17,8 +17,7 @@ logger = Logger()
 @cache
 def _recorder() -> LineageRecorder:
     # Lazy: importing this module must not need AWS or an environment.
-    settings = Settings.read()
-    return connect(table=settings.lineage_table, bucket=settings.event_bucket)
+    return connect(Settings.read())
 
 
 @logger.inject_lambda_context

@@ -23,7 +23,9 @@ from groundplan.run_cost import Cost, run_cost
 from groundplan_runtime.integrations.event_store import EventStore
 from groundplan_runtime.integrations.lineage_table import LineageTable
 from groundplan_runtime.integrations.run_claims import RunClaims
+from groundplan_runtime.integrations.run_records import RunRecords
 from groundplan_runtime.integrations.sagemaker import Description, NotKnown, SageMaker, Served
+from groundplan_runtime.lineage_settings import Settings
 
 # One retry loop, botocore's own.
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3})
@@ -37,11 +39,14 @@ class LineageRecorder:
     The state's own row is written last: whatever fails before leaves it missing or old, and the sweep tries again.
     """
 
-    def __init__(self, sagemaker: SageMaker, table: LineageTable, events: EventStore, claims: RunClaims) -> None:
+    def __init__(
+        self, sagemaker: SageMaker, table: LineageTable, events: EventStore, claims: RunClaims, records: RunRecords
+    ) -> None:
         self.sagemaker = sagemaker
         self.table = table
         self.events = events
         self.claims = claims
+        self.records = records
 
     def record(self, kind: Kind, name: str, *, at: str | None = None) -> int:
         """1 when what SageMaker says is what now stands in the table, 0 when something newer stood there.
@@ -75,7 +80,7 @@ class LineageRecorder:
     def _read(self, kind: Kind, name: str) -> Record:
         described = self.sagemaker.describe(kind, name)
         if kind == "run":
-            return run_from_description(described)
+            return self.records.keep(run_from_description(described), described)
         if kind == "package":
             return package_from_description(described)
         served = self._served(name, described)
@@ -102,17 +107,18 @@ class LineageRecorder:
         return self.table.descendants(record.product) if record.product else ()
 
 
-def connect(*, table: str, bucket: str) -> LineageRecorder:
+def connect(settings: Settings) -> LineageRecorder:
     """A recorder with boto3's clients of the function's own account and region."""
     api: Any = boto3
-    sagemaker = SageMaker(api.client("sagemaker", config=CONFIG))
-    rows = api.resource("dynamodb", config=CONFIG).Table(table)
+    sagemaker, s3 = SageMaker(api.client("sagemaker", config=CONFIG)), api.client("s3", config=CONFIG)
+    rows = api.resource("dynamodb", config=CONFIG).Table(settings.lineage_table)
     book = read_prices(None, api.session.Session().region_name)
     return LineageRecorder(
         sagemaker,
         LineageTable(rows),
-        EventStore(api.client("s3", config=CONFIG), bucket),
+        EventStore(s3, settings.event_bucket),
         RunClaims(rows, sagemaker, cost_of(book)),
+        RunRecords(s3, settings.artefacts_bucket, settings.instance_types),
     )
 
 

@@ -75,7 +75,7 @@ class LineageSweep:
         if state is None or state.status != item.status or state.last_modified < (item.changed or ""):
             return False
         record: Any = state.record
-        if item.kind == "run":
+        if item.kind == "run" and not record.get("bases"):
             return True
         if item.kind == "package" and record["approval"] != item.approval:
             return False

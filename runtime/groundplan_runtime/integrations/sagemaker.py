@@ -93,6 +93,11 @@ class SageMaker:
         for line in self._lines("list_training_jobs", "TrainingJobSummaries", _after("LastModifiedTimeAfter", since)):
             yield _listed("run", line["TrainingJobName"], line["TrainingJobStatus"], line)
 
+    def running_jobs(self) -> Iterator[str]:
+        """Names of the training jobs that have not ended, however long ago they changed."""
+        for line in self._lines("list_training_jobs", "TrainingJobSummaries", {"StatusEquals": "InProgress"}):
+            yield line["TrainingJobName"]
+
     def model_packages(self) -> Iterator[Listed]:
         """All of every group: SageMaker's list does not tell when a package was modified, for example approved."""
         for group in self._lines("list_model_package_groups", "ModelPackageGroupSummaryList", {}):

@@ -65,7 +65,10 @@ def one(world: World, kind: str, stack: str, beginning: str = "") -> Resource:
 
 
 def lineage_function(world: World, name: str) -> Iterator[Call]:
-    """`Record` and `Sweep`: integrations/lineage_recorder.py describes, settles claims, writes events and rows."""
+    """`Record` and `Sweep`: integrations/lineage_recorder.py describes, settles claims, writes events and rows.
+
+    integrations/run_records.py reads what any workload's run left, and writes its record beside the model.
+    """
     names, region = world.names, world.names.environment.region
     here = f"{region}:{names.environment.accounts.ai}"
     stream = one(world, "AWS::Logs::LogGroup", "Lineage", name).arn.removesuffix("*") + "log-stream:one"
@@ -77,6 +80,12 @@ def lineage_function(world: World, name: str) -> Iterator[Call]:
     yield call("dynamodb:Query", f"{table}/index/reversed")
     yield call("dynamodb:UpdateItem", table, {"dynamodb:LeadingKeys": "claim/one"})
     yield call("s3:PutObject", f"arn:aws:s3:::{names.events_bucket()}/events/run/2026/one.json")
+    runs = f"arn:aws:s3:::{names.artefacts_bucket()}"
+    for kept in ("checkpoints/run/record.json", "output/job/output/model.tar.gz"):
+        yield call("s3:GetObject", f"{runs}/workloads/digit-reader/{kept}")
+    yield call("s3:PutObject", f"{runs}/workloads/digit-reader/output/job/record.json")
+    for folder in ("output/run", "checkpoints/run"):
+        yield call("s3:ListBucket", runs, {"s3:prefix": f"workloads/digit-reader/{folder}"})
     for action, resource in (
         ("DescribeTrainingJob", "training-job/any"),
         ("DescribeModelPackage", "model-package/any/1"),
@@ -92,10 +101,11 @@ def lineage_function(world: World, name: str) -> Iterator[Call]:
 
 
 def sweep(world: World) -> Iterator[Call]:
-    """integrations/lineage_sweep.py also lists."""
+    """integrations/lineage_sweep.py also lists; integrations/checkpoint_watch.py tells how old checkpoints are."""
     yield from lineage_function(world, "Sweep")
     for listing in ("TrainingJobs", "ModelPackageGroups", "ModelPackages", "Endpoints"):
         yield call(f"sagemaker:List{listing}")
+    yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Groundplan/Training"})
 
 
 def launching(world: World) -> Iterator[Call]:
@@ -182,8 +192,8 @@ def training(world: World, workload: str) -> Iterator[Call]:
     yield call("s3:GetObject", f"{own}/code/one.tar.gz")
     for part in ("output", "checkpoints"):
         for action in ("GetObject", "PutObject", "AbortMultipartUpload"):
-            yield call(f"s3:{action}", f"{own}/{part}/one")
-    yield call("s3:ListBucket", f"arn:aws:s3:::{artefacts}", {"s3:prefix": f"workloads/{workload}/checkpoints"})
+            yield call(f"s3:{action}", f"{own}/{part}/*")
+        yield call("s3:ListBucket", f"arn:aws:s3:::{artefacts}", {"s3:prefix": f"workloads/{workload}/{part}/run"})
     for action in ("Decrypt", "GenerateDataKey"):
         # Through S3, whatever the object: S3 itself guards the objects.
         yield call(f"kms:{action}", key(world, "Platform"), {"kms:ViaService": f"s3.{region}.amazonaws.com"})
