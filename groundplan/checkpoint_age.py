@@ -5,6 +5,8 @@ from datetime import datetime
 
 from groundplan.run_record import FILE_NAME
 
+# Of the training kit, written more often than checkpoints are.
+NO_CHECKPOINTS = (FILE_NAME, "journal.jsonl")
 METRICS = "Groundplan/Training"  # CloudWatch namespace
 AGE_METRIC = "NewestCheckpointAgeMinutes"  # of the running job with the oldest one; by Environment
 LOOKED_AT_EVERY_MINUTES = 15
@@ -15,11 +17,8 @@ UNFINISHED = (".sagemaker-uploading", ".sagemaker-uploaded")
 
 
 def newest_checkpoint(objects: Iterable[tuple[str, datetime]]) -> datetime | None:
-    """When the newest of the objects (key, time) was written that is a checkpoint; None when none is.
-
-    The kit's record lies among them, and is written more often than they are.
-    """
-    times = [time for key, time in objects if key.rpartition("/")[2] != FILE_NAME and not key.endswith(UNFINISHED)]
+    """When the newest of the objects (key, time) was written that is a checkpoint; None when none is."""
+    times = (time for key, time in objects if not _left_out(key.rpartition("/")[2]))
     return max(times, default=None)
 
 
@@ -27,3 +26,7 @@ def age_minutes(now: datetime, training_since: datetime, newest: datetime | None
     """Minutes since the newest checkpoint, or since the job (again) began to train, whichever is later."""
     since = max(training_since, newest) if newest else training_since
     return max(0.0, (now - since).total_seconds() / 60)
+
+
+def _left_out(name: str) -> bool:
+    return name in NO_CHECKPOINTS or name.endswith(UNFINISHED)

@@ -23,8 +23,8 @@ Verdict = Literal["smaller", "fits", "tight", "unknown"]
 class Hardware:
     """What a run used, as the training kit measured it: percent are of all processors together.
 
-    Each is None where it was not measured. `gpus` hold one entry an accelerator, with `percent_max` and
-    `memory_bytes_max` where they were measured.
+    Each is None where it was not measured. `gpus` hold one entry an accelerator, with `utilization_percent_max`
+    where they were measured.
     """
 
     cpus: float | None = None
@@ -195,7 +195,7 @@ def _idle(use: Hardware) -> bool:
 
 
 def _percent(gpu: Mapping[str, Any]) -> float:
-    value = gpu.get("percent_max")
+    value = gpu.get("utilization_percent_max")
     # What was not measured counts as busy: then nothing is advised that would need it idle.
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 100.0
 

@@ -51,11 +51,10 @@ class Metric:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """What was kept on the way. `interval` is as the kit says it."""
+    """What was kept on the way, and where this attempt went on."""
 
     saved: int | None
     resumed_from_step: int | None
-    interval: Any = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def read_record(content: bytes, source: str) -> RunRecord:
         metrics=tuple(_metric(each) for each in document.objects("metrics")),
         hardware=(each := document.inner("hardware")) and _hardware(each),
         checkpoints=(each := document.inner("checkpoints"))
-        and Checkpoints(each.whole("saved"), each.whole("resumed_from_step"), each.fields.get("interval")),
+        and Checkpoints(each.whole("saved"), each.whole("resumed_from_step")),
     )
 
 

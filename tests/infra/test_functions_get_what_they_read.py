@@ -1,6 +1,7 @@
 """The two halves of a function: what its stack gives it is what its code asks for."""
 
 import importlib
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,6 +58,12 @@ def test_the_launching_function_finds_its_settings(assembly: Any, monkeypatch: p
     monkeypatch.delenv("IMAGE_RUNS")
     with pytest.raises(BadInput, match="IMAGE_RUNS"):
         LaunchSettings.read()
+
+
+def test_a_functions_package_holds_the_prices_of_its_region(assembly: Any) -> None:
+    packages = [zipfile.ZipFile(path).namelist() for path in assembly.folder.glob("asset.*.zip")]
+    prices = f"groundplan/prices/{assembly.environment.region}.json"
+    assert any("groundplan_runtime/handlers/record_lineage.py" in names and prices in names for names in packages)
 
 
 def test_the_intake_finds_its_settings(assembly: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import boto3
 from aws_lambda_powertools import Logger
 
-from groundplan.checkpoint_age import AGE_METRIC, METRICS, OLDEST_MINUTES, age_minutes, newest_checkpoint
+from groundplan.checkpoint_age import AGE_METRIC, METRICS, age_minutes, newest_checkpoint
 from groundplan.json_value import mapping
 from groundplan_runtime.integrations.lineage_recorder import CONFIG
 from groundplan_runtime.integrations.sagemaker import NotKnown, SageMaker
@@ -45,8 +45,7 @@ class CheckpointWatch:
         """
         ages = dict(self._ages(now))
         for job, age in ages.items():
-            if age > OLDEST_MINUTES:
-                logger.warning("no checkpoint for long", job=job, minutes=round(age))
+            logger.info("newest checkpoint", job=job, age_minutes=round(age))
         if ages:
             self._cloudwatch.put_metric_data(
                 Namespace=METRICS,

@@ -81,11 +81,12 @@ def lineage_function(world: World, name: str) -> Iterator[Call]:
     yield call("dynamodb:UpdateItem", table, {"dynamodb:LeadingKeys": "claim/one"})
     yield call("s3:PutObject", f"arn:aws:s3:::{names.events_bucket()}/events/run/2026/one.json")
     runs = f"arn:aws:s3:::{names.artefacts_bucket()}"
-    for kept in ("checkpoints/run/record.json", "output/job/output/model.tar.gz"):
-        yield call("s3:GetObject", f"{runs}/workloads/digit-reader/{kept}")
-    yield call("s3:PutObject", f"{runs}/workloads/digit-reader/output/job/record.json")
-    for folder in ("output/run", "checkpoints/run"):
-        yield call("s3:ListBucket", runs, {"s3:prefix": f"workloads/digit-reader/{folder}"})
+    for workload in ("digit-reader", "other-reader"):
+        for kept in ("checkpoints/run/record.json", "output/job/output/model.tar.gz"):
+            yield call("s3:GetObject", f"{runs}/workloads/{workload}/{kept}")
+        yield call("s3:PutObject", f"{runs}/workloads/{workload}/output/job/record.json")
+        for folder in ("output/run", "checkpoints/run"):
+            yield call("s3:ListBucket", runs, {"s3:prefix": f"workloads/{workload}/{folder}"})
     for action, resource in (
         ("DescribeTrainingJob", "training-job/any"),
         ("DescribeModelPackage", "model-package/any/1"),
