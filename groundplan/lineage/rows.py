@@ -1,10 +1,10 @@
 """The rows of the lineage table: a node's own, and one for each of its ancestors at any distance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from groundplan.lineage.records import Record, Run
+from groundplan.lineage.records import Endpoint, Package, Record, Run
 
 STATE = "STATE"  # the row of a node itself
 UP = "UP#"  # rows of its ancestors
@@ -62,6 +62,16 @@ class State:
         record: Mapping[str, Any] = item["record"]
         own = {field: record[field] for field in ("name", "status", "created", "last_modified")}
         return cls(node=item["subject"], kind=item["kind"], version=item["version"], record=record, **own)
+
+
+def record_of(state: State) -> Record:
+    """The record of a row as it was written, also by an older Groundplan: what that did not know is None.
+
+    Numbers that are no integers are texts, as in the table.
+    """
+    kind: Any = {"run": Run, "package": Package, "endpoint": Endpoint}[state.kind]
+    known = {field.name: state.record[field.name] for field in fields(kind) if field.name in state.record}
+    return kind(**dict.fromkeys(field.name for field in fields(kind) if field.default is MISSING) | known)
 
 
 def relations(

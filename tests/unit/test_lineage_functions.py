@@ -5,7 +5,9 @@ import json
 import logging
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
 from pathlib import Path
@@ -21,9 +23,10 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from groundplan.lineage.records import iso, run_from_description
-from groundplan.lineage.rows import Relation
+from groundplan.lineage.rows import Relation, record_of
 from groundplan.refusal import BadInput
 from groundplan.run_cost import Cost
+from groundplan_operate.lineage import run_as_json
 from groundplan_runtime.handlers import record_lineage, sweep_lineage
 from groundplan_runtime.integrations.checkpoint_watch import CheckpointWatch
 from groundplan_runtime.integrations.event_store import EventStore
@@ -428,34 +431,131 @@ def test_in_whatever_order_a_chain_is_recorded_its_ends_know_of_each_other(
 
 
 class Counted:
-    """A table that counts its queries and gives one row a page when asked to."""
+    """A table that counts its requests by their kind, and gives one row a page when asked to."""
 
     def __init__(self, table: Any, page: int | None = None) -> None:
-        self._table, self._page, self.queries = table, {"Limit": page} if page else {}, 0
+        self._table, self._page, self.requests = table, {"Limit": page} if page else {}, Counter[str]()
+        self.name = table.name
+        self.meta = SimpleNamespace(client=SimpleNamespace(batch_get_item=self._batch))
+
+    def _batch(self, **request: Any) -> Any:
+        self.requests["batch"] += 1
+        return self._table.meta.client.batch_get_item(**request)
 
     def put_item(self, **request: Any) -> Any:
         return self._table.put_item(**request)
 
     def get_item(self, **request: Any) -> Any:
+        self.requests["get"] += 1
         return self._table.get_item(**request)
 
     def query(self, **request: Any) -> Any:
-        self.queries += 1
+        self.requests["query"] += 1
         return self._table.query(**request, **self._page)
 
 
-def test_ancestors_and_descendants_of_any_depth_take_one_query_each(account: Account) -> None:
-    account.sagemaker.jobs[JOB] = job()
-    account.register()
+def fine_tuned(account: Account, times: int) -> list[str]:
+    """Jobs of which each begins with the model of the one before it; the last is registered and served."""
+    names = [f"job-{number}" for number in range(times)]
+    for number, name in enumerate(names):
+        base = MODEL.replace(JOB, f"job-{number - 1}")
+        channels = [{"ChannelName": "base", "DataSource": {"S3DataSource": {"S3Uri": base}}}] if number else []
+        account.sagemaker.jobs[name] = job(name, minute=number, InputDataConfig=channels)
+    account.register(
+        InferenceSpecification={"Containers": [{"Image": "i", "ModelDataUrl": MODEL.replace(JOB, names[-1])}]}
+    )
     account.serve("config-1", {"ModelPackageName": PACKAGE}, minute=45)
-    for kind, name in (("run", JOB), ("package", PACKAGE), ("endpoint", "digit-reader")):
-        account.recorder.record(kind, name)
+    return names
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_ancestors_and_descendants_of_any_depth_take_one_query_each(account: Account, times: int) -> None:
+    for name in fine_tuned(account, times):
+        account.recorder.record("run", name)
+    account.recorder.record("package", PACKAGE)
+    account.recorder.record("endpoint", "digit-reader")
     counted = Counted(account.dynamodb_table)
     table = LineageTable(counted)
-    assert len(table.ancestors("endpoint/digit-reader")) == len(CHAIN)
-    assert counted.queries == 1
-    assert len(table.descendants("code/c0ffee")) == 4
-    assert counted.queries == 2
+    # Endpoint, package, then model and run of each time: twelve steps after five times.
+    first = {relation.target: relation.depth for relation in table.ancestors("endpoint/digit-reader")}
+    assert first["run/job-0"] == 1 + 2 * times
+    assert counted.requests == {"query": 1}
+    below = {relation.node: relation.depth for relation in table.descendants("run/job-0")}
+    assert below["endpoint/digit-reader"] == 1 + 2 * times
+    assert counted.requests == {"query": 2}
+    assert len(table.get_many([*first, *below])) == times + 2
+    assert counted.requests == {"query": 2, "batch": 1}
+
+
+@pytest.mark.parametrize("order", [*permutations(["run job-0", "run job-1", "run job-2", "package"])])
+def test_in_whatever_order_fine_tuned_runs_are_recorded_the_first_is_known_to_the_last(
+    account: Account, order: Sequence[str]
+) -> None:
+    fine_tuned(account, 3)
+    for what in order:
+        kind: Any = what.partition(" ")[0]
+        account.recorder.record(kind, what.partition(" ")[2] or PACKAGE)
+    assert above(account, f"package/{PACKAGE}")["run/job-0"] == 6
+    assert above(account, f"package/{PACKAGE}")["dataset/da7a"] == 3
+
+
+def test_the_sweep_mends_the_ancestors_of_a_run_that_began_with_a_model(account: Account) -> None:
+    first, second = fine_tuned(account, 2)
+    account.recorder.record("run", second)
+    account.table.descendants = lambda node, *, past=False: ()  # noqa: ARG005
+    account.recorder.record("run", first)
+    assert f"run/{first}" not in above(account, f"run/{second}")
+    sweep(account)
+    assert above(account, f"run/{second}")[f"run/{first}"] == 2
+
+
+def test_more_nodes_than_one_request_takes_are_read_in_several(account: Account) -> None:
+    names = [f"job-{number}" for number in range(130)]
+    for name in names:
+        account.sagemaker.jobs[name] = job(name)
+        account.recorder.record("run", name)
+    counted = Counted(account.dynamodb_table)
+    nodes = [f"run/{name}" for name in names]
+    found = LineageTable(counted).get_many([*nodes, "dataset/da7a", "run/nobody", *nodes])
+    assert sorted(state.name for state in found) == sorted(names)
+    assert counted.requests == {"batch": 2}
+
+
+def test_what_a_run_left_stands_in_its_row_and_reads_back(account: Account) -> None:
+    account.sagemaker.jobs[JOB] = job(
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1}, BillableTimeInSeconds=126
+    )
+    kit = {
+        "schema": "groundplan.run/1",
+        "training_job_name": JOB,
+        "metrics": [{"name": "accuracy", "value": 0.875, "slice": {"digit": "8"}}],
+        "hardware": {"cpus": 2, "cpu_percent_mean": 22.5},
+        "checkpoints": {"saved": 6, "resumed_from_step": 3},
+    }
+    account.s3.objects["workloads/digit-reader/checkpoints/f00d/record.json"] = json.dumps(kit).encode()
+    account.s3.times["workloads/digit-reader/checkpoints/f00d/record.json"] = START
+    deliver(sample("training_job_completed"))
+    [state] = account.table.runs_of("digit-reader")
+    run: Any = record_of(state)
+    assert (run.cost_usd, run.checkpoints_saved) == ("0.004025", 6)
+    assert run.slices == [{"name": "accuracy", "value": "0.875", "slice": {"digit": "8"}}]
+    shown = run_as_json(state.record)
+    assert shown["metrics_by_slice"] == [{"name": "accuracy", "value": 0.875, "slice": {"digit": "8"}}]
+    assert shown["hardware"]["cpu_percent_mean"] == 22.5
+    [event] = [json.loads(content) for key, content in account.s3.objects.items() if "/COMPLETE-" in key]
+    assert event["run"]["facets"]["groundplan_cost"]["cost_usd"] == "0.004025"
+
+
+def test_a_row_that_an_older_groundplan_wrote_is_read(account: Account) -> None:
+    account.sagemaker.jobs[JOB] = job()
+    account.recorder.record("run", JOB)
+    state = account.table.get(f"run/{JOB}")
+    assert state is not None
+    known = "name arn status created last_modified workload code_commit data_manifest_root model metrics".split()
+    old = replace(state, record={name: state.record[name] for name in known})
+    assert record_of(old).edges()[0] == (f"run/{JOB}", "workload/digit-reader")
+    assert run_as_json(old.record)["cost_usd"] is None
+    assert run_as_json(old.record)["metrics_by_slice"] == []
 
 
 def test_long_answers_are_read_page_by_page(account: Account) -> None:

@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 from groundplan.lineage.rows import RUN, STATE, UP, Relation, State
 
 INDEX = "reversed"
+MOST_A_REQUEST = 100  # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+_RECORDED = ("run/", "package/", "endpoint/")
 _SWEEP = {"node": "sweep", "relation": "WATERMARK"}
 _A: Any = Attr  # boto3 is untyped; its conditions are made here and nowhere else
 _K: Any = Key
@@ -24,6 +26,10 @@ _K: Any = Key
 class Table(Protocol):
     """What is used of boto3's table resource."""
 
+    @property
+    def name(self) -> str: ...
+    @property
+    def meta(self) -> Any: ...
     def put_item(self, **request: Any) -> object: ...
     def get_item(self, **request: Any) -> Mapping[str, Any]: ...
     def query(self, **request: Any) -> Mapping[str, Any]: ...
@@ -48,6 +54,17 @@ class LineageTable:
         answer = self._table.get_item(Key={"node": node, "relation": STATE}, ConsistentRead=True)
         item = answer.get("Item")
         return State.from_item(_plain(item)) if item else None
+
+    def get_many(self, nodes: Iterable[str]) -> tuple[State, ...]:
+        """What is recorded of those nodes that are runs, packages and endpoints, in one request a hundred of them."""
+        keys = [{"node": node, "relation": STATE} for node in dict.fromkeys(nodes) if node.startswith(_RECORDED)]
+        found: list[State] = []
+        while keys:
+            asked, keys = keys[:MOST_A_REQUEST], keys[MOST_A_REQUEST:]
+            answer = self._table.meta.client.batch_get_item(RequestItems={self._table.name: {"Keys": asked}})
+            found += [State.from_item(_plain(item)) for item in answer["Responses"].get(self._table.name, ())]
+            keys += answer.get("UnprocessedKeys", {}).get(self._table.name, {}).get("Keys", [])
+        return tuple(found)
 
     def ancestors(self, node: str, *, past: bool = False) -> tuple[Relation, ...]:
         """What a node came from, at any distance, nearest first; with `past` also what an endpoint used to serve.
