@@ -1,6 +1,7 @@
 """One node with all that it came from and all that came of it: the nodes, their steps, and what to say of each."""
 
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -109,3 +110,9 @@ def money(usd: str | None) -> str:
         return "cost unknown"
     amount = Decimal(usd)
     return dollars(amount) if amount >= Decimal("0.01") or not amount else f"${amount:.4f}"
+
+
+def visible(text: str) -> str:
+    """The text with what would not be seen, steer a terminal or turn the writing round named instead: `\\u001b`."""
+    unseen = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(f"\\u{ord(each):04x}" if unicodedata.category(each) in unseen else each for each in text)

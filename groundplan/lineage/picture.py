@@ -3,12 +3,11 @@
 Nothing is loaded and nothing runs. Kinds are told apart by words and shapes, the subject by a thick frame and a word.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from groundplan.lineage.family import Family, money, number
+from groundplan.lineage.family import Family, money, number, visible
 
 MOST_NODES = 60
 WIDTH, ROW, CARD, GAP = 400, 74, 58, 14  # of the drawing, a row, a card; between two lanes
@@ -260,8 +259,5 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _text(text: str) -> str:
-    """For HTML: nothing in it is markup, and what would not be seen or turn the writing round is named."""
-    return "".join(
-        escape(each) if unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else f"\\u{ord(each):04x}"
-        for each in text
-    )
+    """For HTML: nothing in it is markup."""
+    return escape(visible(text))

@@ -12,13 +12,12 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 from rich.console import Console
-from rich.control import strip_control_codes
 from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
 from groundplan.environment import read_environment
-from groundplan.lineage.family import Family, family, money, number
+from groundplan.lineage.family import Family, family, money, number, visible
 from groundplan.lineage.picture import picture
 from groundplan.lineage.records import Run
 from groundplan.lineage.rows import Relation
@@ -170,7 +169,7 @@ def _grow(branch: Tree, found: Family, node: str, nearer: Callable[[str], Sequen
 
 def _label(found: Family, node: str, style: str = "") -> Text:
     facts = " · ".join(found.facts.get(node, ()))
-    return Text(strip_control_codes(node), style).append(f"  {strip_control_codes(facts)}" if facts else "", "dim")
+    return Text(visible(node), style).append(f"  {visible(facts)}" if facts else "", "dim")
 
 
 def _write(page: Path, content: str) -> None:
@@ -225,7 +224,7 @@ def _details(run: Mapping[str, Any]) -> Table:
     table = Table("what", Column("value", overflow="fold"), title=Text(f"{run['name']}: {run['status']}"))
 
     def add(name: str, value: object) -> None:
-        table.add_row(name, Text(strip_control_codes(str(value))))
+        table.add_row(name, Text(visible(str(value))))
 
     for name in ("workload", "code_commit", "data_manifest_root", "environment_digest", "image_digest", "artefact"):
         add(name, run[name] or "none")

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,13 @@ from openlineage.client.event_v2 import Dataset, InputDataset, Job, OutputDatase
 
 from groundplan.lineage.events import foreign, subject_of
 from groundplan.lineage.open_lineage import event_key, open_lineage_event, open_lineage_events, run_id
-from groundplan.lineage.records import endpoint_from_description, iso, package_from_description, run_from_description
+from groundplan.lineage.records import (
+    Slice,
+    endpoint_from_description,
+    iso,
+    package_from_description,
+    run_from_description,
+)
 from groundplan.lineage.rows import Relation, items, relations
 from groundplan.refusal import BadInput
 
@@ -293,6 +300,53 @@ def test_a_completed_run_is_a_valid_openlineage_event() -> None:
     assert training["metrics"] == {"accuracy": 0.9718}
     assert training["fingerprint"] == "f" * 64
     assert training["environment_digest"] == "e" * 64
+
+
+def test_a_run_that_ended_tells_its_cost_slices_hardware_checkpoints_and_why_it_was_forced() -> None:
+    known = {
+        "cost_usd": "0.004025",
+        "cost_basis": "126 billable seconds",
+        "slices": (Slice("accuracy", 0.9, {"digit": "8"}), Slice("accuracy", float("nan"), {"digit": "9"})),
+        "hardware": {"cpus": 2, "cpu_percent_mean": 22.5},
+        "checkpoints_saved": 6,
+        "resumed_from_step": 3,
+        "record_uri": "s3://artefacts/record.json",
+        "record_sha256": "a" * 64,
+    }
+    forced = ENVIRONMENT | {"GROUNDPLAN_FORCED_REASON": "the data was mended"}
+    run = replace(run_from_description(job(Environment=forced)), **known)
+    start, end = open_lineage_events(run).values()
+    for document in (start, end):
+        check(document)
+    facets = end["run"]["facets"]
+    assert facets["groundplan_cost"]["cost_usd"] == "0.004025"
+    assert facets["groundplan_metrics_by_slice"]["metrics"] == [
+        {"name": "accuracy", "value": 0.9, "slice": {"digit": "8"}},
+        {"name": "accuracy", "value": "nan", "slice": {"digit": "9"}},
+    ]
+    assert facets["groundplan_hardware"]["cpu_percent_mean"] == 22.5
+    assert (facets["groundplan_checkpoints"]["saved"], facets["groundplan_checkpoints"]["resumed_from_step"]) == (
+        6,
+        3,
+    )
+    assert facets["groundplan_record"]["sha256"] == "a" * 64
+    assert facets["groundplan_training"]["forced_reason"] == "the data was mended"
+    later = {"groundplan_cost", "groundplan_metrics_by_slice", "groundplan_hardware", "groundplan_checkpoints"}
+    assert not later & set(start["run"]["facets"])
+
+
+def test_a_run_that_began_with_a_model_has_it_among_its_inputs() -> None:
+    base = MODEL.replace(JOB, "earlier")
+    channels = [
+        {"ChannelName": name, "DataSource": {"S3DataSource": {"S3Uri": uri}}}
+        for name, uri in {"base": base, "own": MODEL, "data": "s3://curated/x/"}.items()
+    ]
+    run = run_from_description(job(InputDataConfig=channels))
+    assert run.bases == (base,)
+    assert (run.node, f"model/{base}") in run.edges()
+    document = open_lineage_event(run)
+    check(document)
+    assert [f"{each['namespace']}/{each['name']}" for each in document["inputs"]][1:] == [base]
 
 
 @pytest.mark.parametrize(
