@@ -133,6 +133,12 @@ def wait_for_run(accounts: Accounts, job: str) -> bool:
     return False
 
 
+def right_sizing(accounts: Accounts, job: str) -> str:
+    """What is advised after a run that is recorded, in one line; nothing for one that is not."""
+    state = _table(accounts).get(f"run/{job}")
+    return (state and state.record.get("right_sizing")) or ""
+
+
 def show(answer: Answer, console: Console) -> None:
     """The newest run as a table, and the family as a tree in both directions."""
     found, runs = answer.family, answer.runs

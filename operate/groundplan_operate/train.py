@@ -25,7 +25,7 @@ from groundplan_operate.follow import RUNNING, follow, outcome
 from groundplan_operate.ingest import current_dataset
 from groundplan_operate.kit import training_kit
 from groundplan_operate.launch import How, claim_as_json, launch, run_claims
-from groundplan_operate.lineage import wait_for_run
+from groundplan_operate.lineage import right_sizing, wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.registry import Registry
 from groundplan_operate.state_machine import launch_by_state_machine
@@ -104,6 +104,8 @@ def train_workload(
             if not wait_for_run(accounts, name):
                 # The job is done all the same; its event is late or lost, and the sweep looks for such.
                 click.echo(f"{name} is not in the lineage yet; the sweep records it within 15 minutes", err=True)
+            elif advice := right_sizing(accounts, name):
+                show(advice)
         else:
             show(f"  not followed; see what came of it: groundplan lineage {name} -e {accounts.environment.name}")
             job = outcome(accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name), book)
