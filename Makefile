@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the words
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
 
-setup: .venv/.ready ## make .venv from the hashed lock, with Node and the CDK command line
+setup: .venv/.ready .venv-mlflow/.ready ## make .venv from the hashed lock, with Node and the CDK command line; and MLflow's
 
 .venv/.ready: requirements.lock package-lock.json pyproject.toml constructs/pyproject.toml runtime/pyproject.toml runtime/groundplan_training/pyproject.toml operate/pyproject.toml local/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is %d.%d; Groundplan needs Python 3.11 or newer: make PYTHON=python3.12 ..." % sys.version_info[:2])'
@@ -36,6 +36,13 @@ setup: .venv/.ready ## make .venv from the hashed lock, with Node and the CDK co
 	@ln -sf ../../node_modules/.bin/cdk $(BIN)/cdk
 	@touch $@
 
+# Compiled once: MLflow is imported each time that the embedded AWS starts it, and that is most of its start.
+.venv-mlflow/.ready: local/mlflow.lock | .venv/.ready
+	@echo "setup      MLflow, in an environment of its own"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-mlflow
+	@VIRTUAL_ENV=$(CURDIR)/.venv-mlflow $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode local/mlflow.lock
+	@touch $@
+
 .venv-checks/.ready: checks/checkov.lock | setup
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-checks
 	@VIRTUAL_ENV=$(CURDIR)/.venv-checks $(BIN)/uv pip sync --quiet --require-hashes checks/checkov.lock
@@ -45,6 +52,7 @@ lock: ## resolve the dependencies anew (after a change of a pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --no-emit-package groundplan-runtime --no-emit-package groundplan-training --group dev $(MEMBERS:%=%/pyproject.toml) -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock runtime/pyproject.toml -o runtime/requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate checks/checkov.in -o checks/checkov.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate local/mlflow.in -o local/mlflow.lock
 	for needs in workloads/*/requirements.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraints requirements.lock $$needs -o $${needs%.in}.lock || exit 1; done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock --extra tables runtime/pyproject.toml -o runtime/tables.lock
 

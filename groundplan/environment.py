@@ -18,6 +18,8 @@ from groundplan.refusal import Disallowed, Finding, bad
 from groundplan.text import AccountId, EmailAddress, EnvironmentName, Prefix, Qualifier, Region, TagValue, matching
 from groundplan.toml_file import Values, read_toml
 
+# Of a tracking server: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateMlflowTrackingServer.html
+MlflowSize = Literal["Small", "Medium", "Large"]
 AccountName = Literal["tooling", "application", "ai", "data"]
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653)
@@ -90,6 +92,9 @@ class Environment(Values):
     )
     usage: dict[str, dict[str, Quantity]] = Field(
         default={}, description="assumed use a month, by type of resource or path of one"
+    )
+    mlflow: MlflowSize | None = Field(
+        default=None, description="size of SageMaker's managed MLflow, paid by the hour; left out: none"
     )
     accounts: Accounts
     limits: Limits

@@ -7,8 +7,10 @@ boundary themselves have names that the policy does not reach.
 
 from typing import Any
 
-from groundplan.job_limits import Limits, job_denials
+from groundplan.environment import Environment
+from groundplan.job_limits import job_denials
 from groundplan.names import Names
+from groundplan.tracking import MLFLOW_ACTIONS
 
 SERVICES = (
     "cloudwatch",
@@ -143,12 +145,14 @@ BOUNDARY_ACTIONS = (
 )
 
 
-def boundary_policy(limits: Limits) -> dict[str, Any]:
+def boundary_policy(environment: Environment) -> dict[str, Any]:
     """The permissions boundary: no role of the platform does anything else, whatever its policies say."""
     # The training state machine hands a job its role; nobody else may be made to act by any role.
     to_jobs = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     pass_role = _allow("JobRoles", ["iam:PassRole"], "arn:aws:iam::*:role/*-training", to_jobs)
-    return _document([_allow("AtMost", list(BOUNDARY_ACTIONS), "*"), pass_role, *job_denials(limits)])
+    mlflow = _named("sagemaker-mlflow", MLFLOW_ACTIONS) if environment.mlflow else []
+    at_most = _allow("AtMost", [*BOUNDARY_ACTIONS, *mlflow], "*")
+    return _document([at_most, pass_role, *job_denials(environment.limits)])
 
 
 def execution_policy(names: Names, account: str) -> dict[str, Any]:

@@ -83,6 +83,15 @@ class Names:
         """Bucket of the lineage events, in the ai account."""
         return self._bucket("events", self.environment.accounts.ai)
 
+    def mlflow_server(self) -> str:
+        """MLflow tracking server, in the ai account."""
+        return f"{self.stem}-mlflow"
+
+    def mlflow_arn(self) -> str:
+        """ARN of the tracking server; the environment may have none."""
+        region, account = self.environment.region, self.environment.accounts.ai
+        return f"arn:aws:sagemaker:{region}:{account}:mlflow-tracking-server/{self.mlflow_server()}"
+
     def lineage_table(self) -> str:
         """DynamoDB table of the lineage, in the ai account."""
         return f"{self.stem}-lineage"

@@ -29,6 +29,7 @@ class Platform(AccountStack):
                 encryption_key=self.key,
                 access_logs_bucket=names.artefacts_logs_bucket(),
                 retain=retain,
+                tells_events=True,
             ),
         )
         if not existing.ai_log_bucket:

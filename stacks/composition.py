@@ -21,6 +21,7 @@ from stacks.lineage import Lineage
 from stacks.network import Network
 from stacks.tables import Tables
 from stacks.training import Training
+from stacks.tracking import Tracking
 from stacks.workload import WorkloadStack
 
 
@@ -35,6 +36,7 @@ class Stacks:
     network: Network
     lineage: Lineage
     training: Training
+    tracking: Tracking | None
     workloads: Sequence[WorkloadStack]
     governance: Governance | None
 
@@ -78,6 +80,9 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
         network=network,
         lineage=Lineage(app, "Lineage", names=names, platform=platform, package=package),
         training=Training(app, "Training", names=names, platform=platform, package=package),
+        tracking=Tracking(app, "Tracking", names=names, platform=platform, package=package, size=environment.mlflow)
+        if environment.mlflow
+        else None,
         workloads=[
             WorkloadStack(
                 app,
@@ -94,7 +99,7 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
         if environment.organization
         else None,
     )
-    governance = [stacks.governance] if stacks.governance else []
+    optional = [stack for stack in (stacks.tracking, stacks.governance) if stack]
     platform_stacks = (
         stacks.data_lake,
         stacks.intake,
@@ -103,7 +108,7 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
         stacks.lineage,
         stacks.training,
     )
-    for stack in (*platform_stacks, *governance):
+    for stack in (*platform_stacks, *optional):
         _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)
     for stack in (*stacks.workloads, *stacks.tables):
         workload = stack.workload

@@ -16,6 +16,7 @@ from groundplan_constructs.image_build import ImageBuild, ImageBuildProps
 from groundplan_constructs.image_repository import ImageRepository
 from groundplan_constructs.isolated_network import IsolatedNetwork, IsolatedNetworkProps
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
+from groundplan_constructs.mlflow_server import MlflowServer, MlflowServerProps
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.python_function import PythonFunction, PythonFunctionProps
 from groundplan_constructs.training_machine import TrainingMachine, TrainingMachineProps
@@ -44,6 +45,8 @@ __all__ = [
     "IsolatedNetworkProps",
     "LineageStore",
     "LineageStoreProps",
+    "MlflowServer",
+    "MlflowServerProps",
     "Permissions",
     "PythonFunction",
     "PythonFunctionProps",

@@ -9,6 +9,7 @@ from groundplan_local import bridge, bucket_policies, cloudformation, image_buil
 from groundplan_local.bridge import Answer, Call, Moto
 from groundplan_local.control_plane import ControlPlane
 from groundplan_local.joints import joint
+from groundplan_local.mlflow_servers import MlflowServers
 from groundplan_local.queue_alarms import QueueAlarms
 from groundplan_local.sagemaker import SageMaker
 from groundplan_local.training.operations import TrainingJobs
@@ -20,6 +21,7 @@ class Assembly:
 
     application: Callable[[Any, Any, Any], Awaitable[None]]
     training_jobs: TrainingJobs
+    mlflow_servers: MlflowServers
     queue_alarms: QueueAlarms
 
     def start(self) -> None:
@@ -30,16 +32,18 @@ class Assembly:
         """End everything that the server started."""
         self.queue_alarms.close()
         self.training_jobs.close()
+        self.mlflow_servers.close()
 
 
 def assemble(state: Path) -> Assembly:
-    """The embedded AWS; training jobs live below `state`."""
+    """The embedded AWS; training jobs and MLflow servers live below `state`."""
     moto = Moto()
     training_jobs = TrainingJobs(state / "training")
-    sagemaker = SageMaker(ControlPlane(moto), training_jobs)
+    mlflow_servers = MlflowServers(state / "mlflow")
+    sagemaker = SageMaker(ControlPlane(moto), training_jobs, mlflow_servers)
 
     def answer(call: Call) -> Answer:
-        return sagemaker.answer(call) if call.service == "sagemaker" else moto.call(call)
+        return sagemaker.answer(call) if call.service.startswith("sagemaker") else moto.call(call)
 
     bridge.install(answer)
     bucket_policies.install()
@@ -47,4 +51,4 @@ def assemble(state: Path) -> Assembly:
     image_builds.install()
     invocations.install()
     state_machine_task.install()
-    return Assembly(joint("ministack.app", "app"), training_jobs, QueueAlarms())
+    return Assembly(joint("ministack.app", "app"), training_jobs, mlflow_servers, QueueAlarms())

@@ -28,6 +28,7 @@ class Bridged:
 # Service as it signs its requests -> how ministack's router recognises it.
 BRIDGED = {
     "sagemaker": Bridged("SageMaker.", r"sagemaker\."),
+    "sagemaker-mlflow": Bridged("SageMakerMlflow.", r"\.experiments\.sagemaker\."),
     "application-autoscaling": Bridged("AnyScaleFrontendService.", r"application-autoscaling\."),
     "ce": Bridged("AWSInsightsIndexService.", r"ce\."),
 }

@@ -62,14 +62,15 @@ def _handler(type_name: str, row: ResourceType) -> dict[str, Any]:
             key: value if isinstance(value := answer[key], (str, int, float)) else str(value)
             for key in row.attributes
         }
-        return str(attributes[row.ref]), attributes
+        return str(answer[row.ref]), attributes
 
     def update(reference: str, old: Properties, new: Properties, *_: str | None) -> Provisioned:
         changed = {key for key in {*old, *new} - {"Tags"} if old.get(key) != new.get(key)}
         if changed:
             raise ValueError(f"{type_name}: a change of {', '.join(sorted(changed))} is not emulated; only Tags are")
-        _change_tags(row, reference, old, new)
-        return describe(row.name_of(reference))
+        described = describe(row.name_of(reference))
+        _change_tags(row, described[1][row.arn], old, new)
+        return described
 
     def delete(reference: str, _: Properties) -> None:
         getattr(_here(row.service), row.delete)(**{row.name: row.name_of(reference)})

@@ -25,8 +25,11 @@ START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 HEALTH_PATH = "/_ministack/health"
-TRAINING_PROCESS = "process.json"  # beside a training job's opt/ml
+PROCESS = "process.json"  # where the leader of a process group is written down, in a folder of its own
 BASE_VARIABLE = "SAGEMAKER_BASE_DIR"  # whatever inherits it belongs to the training job of that folder
+MLFLOW_VARIABLE = "GROUNDPLAN_LOCAL_MLFLOW"  # likewise of an MLflow server
+# Folders below the state, and the variable by which the processes that belong to one are known.
+GROUPS = {"training": BASE_VARIABLE, "mlflow": MLFLOW_VARIABLE}
 PORT_TAKEN = 2  # the exit status of `serve` when it could not have its port
 
 
@@ -140,6 +143,12 @@ def stop(state: Path) -> Server | None:
             return _end(state)
 
 
+def end_groups(state: Path) -> None:
+    """End what a server that was killed could not: training jobs and MLflow, which are groups of their own."""
+    for folder, variable in GROUPS.items():
+        processes.end_remembered(state / folder, PROCESS, variable)
+
+
 def _start(state: Path, port: int) -> Server:
     command = [sys.executable, "-m", "groundplan_local", "serve", "--state", str(state), "--port", str(port)]
     log = state / "server.log"
@@ -175,9 +184,9 @@ def _end(state: Path) -> Server | None:
         for left in functions:
             with suppress(psutil.Error):
                 left.kill()
-    # A server that was killed could not end its training jobs, which are groups of their own.
-    processes.end_remembered(state / "training", TRAINING_PROCESS, BASE_VARIABLE)
-    shutil.rmtree(state / "tmp", ignore_errors=True)
+    end_groups(state)
+    for folder in ("mlflow", "tmp"):
+        shutil.rmtree(state / folder, ignore_errors=True)
     (state / "server.json").unlink(missing_ok=True)
     return server if process else None
 

@@ -22,8 +22,9 @@ class ResourceType:
     describe: str
     delete: str
     name: str  # the property that names a resource, in all three calls; CloudFormation invents it when it is absent
-    ref: str  # the attribute that Ref returns
-    attributes: tuple[str, ...]  # what GetAtt returns, read off the answer of `describe`
+    ref: str  # what Ref returns, read off the answer of `describe`
+    arn: str  # the attribute by which it is tagged
+    attributes: tuple[str, ...]  # what GetAtt returns, likewise
     name_of: Callable[[str], str] = last_part  # what Ref returned -> its name
     not_emulated: Mapping[str, str] = field(
         default_factory=dict[str, str]
@@ -31,6 +32,20 @@ class ResourceType:
 
 
 RESOURCE_TYPES = {
+    "AWS::SageMaker::MlflowTrackingServer": ResourceType(
+        service="sagemaker",
+        create="create_mlflow_tracking_server",
+        describe="describe_mlflow_tracking_server",
+        delete="delete_mlflow_tracking_server",
+        name="TrackingServerName",
+        ref="TrackingServerName",
+        arn="TrackingServerArn",
+        attributes=("TrackingServerArn",),
+        not_emulated={
+            "MlflowVersion": "the version is that of local/mlflow.lock",
+            "AutomaticModelRegistration": "models of MLflow are not registered with SageMaker",
+        },
+    ),
     "AWS::SageMaker::ModelPackageGroup": ResourceType(
         service="sagemaker",
         create="create_model_package_group",
@@ -38,6 +53,7 @@ RESOURCE_TYPES = {
         delete="delete_model_package_group",
         name="ModelPackageGroupName",
         ref="ModelPackageGroupArn",
+        arn="ModelPackageGroupArn",
         attributes=("ModelPackageGroupArn", "ModelPackageGroupStatus", "CreationTime"),
         not_emulated={"ModelPackageGroupPolicy": "moto has no policies of model package groups"},
     ),

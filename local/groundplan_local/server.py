@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from groundplan_local import processes
-from groundplan_local.lifecycle import BASE_VARIABLE, TRAINING_PROCESS, Server, usable
+from groundplan_local.lifecycle import GROUPS, Server, end_groups, usable
 
 # Inherited, each of these would bend calls that must stay on this machine: towards another authority or proxy
 # (custom resources hang when their TLS library cannot read the file), another account, or another endpoint.
@@ -51,8 +51,8 @@ def serve(state: Path, port: int) -> None:
     listening = _bind(port)
     port = listening.getsockname()[1]
     _settle(port, state / "tmp")
-    processes.end_remembered(state / "training", TRAINING_PROCESS, BASE_VARIABLE)
-    for folder in ("training", "tmp"):
+    end_groups(state)
+    for folder in (*GROUPS, "tmp"):
         shutil.rmtree(state / folder, ignore_errors=True)
     with usable(state):
         (state / "tmp").mkdir()

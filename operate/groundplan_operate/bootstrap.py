@@ -46,7 +46,7 @@ def bootstrap(accounts: Accounts, account: AccountName, *, show: Callable[[str],
     if environment.conventions.permissions_boundary:
         _require_policy(accounts, account, names.boundary())
     else:
-        _put_policy(accounts, account, names.boundary(), boundary_policy(environment.limits))
+        _put_policy(accounts, account, names.boundary(), boundary_policy(environment))
     version = version_of(accounts.client("ssm", account), environment.qualifier)
     wanted = wanted_parameters(accounts, account)
     trusted = wanted["TrustedAccounts"]

@@ -27,7 +27,7 @@ def statements(assembly: Any) -> Iterator[Statement]:
             for value in resource.get("Properties", {}).values():
                 if isinstance(value, dict):
                     yield from value.get("Statement", [])
-    yield from boundary_policy(assembly.environment.limits)["Statement"]
+    yield from boundary_policy(assembly.environment)["Statement"]
     yield from execution_policy(assembly.names, assembly.environment.accounts.ai)["Statement"]
 
 

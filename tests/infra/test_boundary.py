@@ -14,7 +14,7 @@ def test_every_role_has_the_boundary(assembly: Any) -> None:
 
 
 def test_no_policy_asks_for_more_than_the_boundary_allows(assembly: Any) -> None:
-    document = boundary_policy(assembly.environment.limits)
+    document = boundary_policy(assembly.environment)
     allowed = [entry for entry in document["Statement"] if entry["Effect"] == "Allow"]
     asked: set[str] = set()
     for _, _, policy in assembly.resources("AWS::IAM::ManagedPolicy"):

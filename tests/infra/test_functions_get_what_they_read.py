@@ -12,6 +12,7 @@ from groundplan.refusal import BadInput
 from groundplan_runtime.intake_settings import Settings as IntakeSettings
 from groundplan_runtime.launch_settings import Settings as LaunchSettings
 from groundplan_runtime.lineage_settings import Settings
+from groundplan_runtime.tracking_settings import Settings as TrackingSettings
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 
@@ -78,6 +79,21 @@ def test_the_intake_finds_its_settings(assembly: Any, monkeypatch: pytest.Monkey
     monkeypatch.delenv("QUARANTINE_BUCKET")
     with pytest.raises(BadInput, match="QUARANTINE_BUCKET"):
         IntakeSettings.read()
+
+
+def test_the_function_that_logs_runs_finds_its_settings(
+    assemblies: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = assemblies["local"]
+    [function] = functions(local, "Tracking")
+    variables = function["Environment"]["Variables"]
+    assert local.names.mlflow_server() in str(variables["MLFLOW_ARN"])
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+    assert TrackingSettings.read().artefacts_bucket == local.names.artefacts_bucket()
+    monkeypatch.delenv("MLFLOW_ARN")
+    with pytest.raises(BadInput, match="MLFLOW_ARN"):
+        TrackingSettings.read()
 
 
 def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

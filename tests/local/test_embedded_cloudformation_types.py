@@ -139,6 +139,18 @@ CASES = [
             ModelPackageGroupName=ids["It"].rpartition("/")[2]
         ),
     ),
+    Case(
+        "AWS::SageMaker::MlflowTrackingServer",
+        {
+            "TrackingServerName": "trial",
+            "ArtifactStoreUri": "s3://trial/mlflow",
+            "RoleArn": attribute("Role", "Arn"),
+            "Tags": [{"Key": "a", "Value": "1"}],
+        },
+        "sagemaker",
+        lambda sagemaker, ids: sagemaker.describe_mlflow_tracking_server(TrackingServerName=ids["It"]),
+        {"Role": ROLE},
+    ),
     Case("AWS::IAM::Role", ROLE["Properties"], "iam", lambda iam, ids: iam.get_role(RoleName=ids["It"])),
     Case(
         "AWS::IAM::ManagedPolicy",

@@ -53,9 +53,7 @@ def test_a_role_is_made_and_given_permissions_only_inside_the_boundary(
 
 
 def test_the_boundary_holds_no_iam_but_roles_for_training_jobs_and_no_wildcard_action(names: Names) -> None:
-    [statement, job_roles] = [
-        entry for entry in boundary_policy(names.environment.limits)["Statement"] if allows(entry)
-    ]
+    [statement, job_roles] = [entry for entry in boundary_policy(names.environment)["Statement"] if allows(entry)]
     assert job_roles["Action"] == ["iam:PassRole"]
     assert job_roles["Resource"].endswith(":role/*-training")
     assert job_roles["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
@@ -72,5 +70,5 @@ def test_stack_outputs_can_be_read_and_commands_on_machines_cannot_be_sent(state
 
 
 def test_both_fit_into_a_managed_policy(names: Names) -> None:
-    for document in (execution_policy(names, ACCOUNT), boundary_policy(names.environment.limits)):
+    for document in (execution_policy(names, ACCOUNT), boundary_policy(names.environment)):
         assert len(json.dumps(document, separators=(",", ":"))) <= MOST_CHARACTERS

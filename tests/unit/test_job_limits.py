@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from groundplan.environment import read_environment
 from groundplan.execution_policy import boundary_policy
 from groundplan.job_limits import Limits, has_local_storage, job_denials, refuse_outside
 from groundplan.refusal import BadInput
@@ -81,7 +82,8 @@ def test_the_policies_fit_also_with_as_many_instance_types_as_may_be() -> None:
         security_group_ids=[f"sg-{index:017}" for index in range(5)],
         key_arn=f"arn:aws:kms:ap-southeast-1:{'1' * 12}:key/mrk-{'0' * 32}",
     )
-    for document in (boundary_policy(widest), {"Version": "2012-10-17", "Statement": guard}):
+    environment = read_environment(ROOT, "local").model_copy(update={"limits": widest})
+    for document in (boundary_policy(environment), {"Version": "2012-10-17", "Statement": guard}):
         assert len(json.dumps(document, separators=(",", ":"))) <= MOST_CHARACTERS
 
 

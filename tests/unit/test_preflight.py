@@ -197,7 +197,7 @@ def test_an_account_trusts_tooling_alone_under_our_policy(
 @pytest.mark.parametrize("same", [True, False])
 def test_a_policy_must_be_what_this_version_writes(site: Site, check: str, same: bool) -> None:
     accounts = stubbed(site)
-    own = boundary_policy(accounts.environment.limits)
+    own = boundary_policy(accounts.environment)
     document = own if check == "permissions boundary" else execution_policy(accounts.names, IDS["ai"])
     accounts.says("iam", "ai", "get_policy", {"Policy": {"DefaultVersionId": "v3"}})
     shown = json.dumps(document if same else document | {"Statement": []})

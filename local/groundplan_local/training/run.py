@@ -10,7 +10,7 @@ from pathlib import Path
 
 from groundplan_local.connections import assume_role, connect, connect_with
 from groundplan_local.files import read_regular
-from groundplan_local.lifecycle import BASE_VARIABLE, TRAINING_PROCESS
+from groundplan_local.lifecycle import BASE_VARIABLE, PROCESS
 from groundplan_local.training.checkpoints import Checkpoints
 from groundplan_local.training.container import Container
 from groundplan_local.training.interruption import Interruption, Interruptions
@@ -136,7 +136,7 @@ class Run:
             folder,
             environment,
             self._log.write,
-            self._container.root / TRAINING_PROCESS,
+            self._container.root / PROCESS,
             (BASE_VARIABLE, self._container.base),
         )
         try:

@@ -66,7 +66,7 @@ def _questions(accounts: Accounts, account: AccountName) -> Iterator[Question]:
         yield ask(
             "permissions boundary",
             f"{boundary}, as this version writes it",
-            lambda: _policy(accounts, account, boundary, boundary_policy(environment.limits)),
+            lambda: _policy(accounts, account, boundary, boundary_policy(environment)),
         )
 
 

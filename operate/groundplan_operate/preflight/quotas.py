@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from groundplan.environment import AccountName
-from groundplan.functions import LEFT_UNRESERVED, RESERVED
+from groundplan.functions import LEFT_UNRESERVED, reserved
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import distinct_accounts
 from groundplan_operate.destroy import buckets
@@ -64,16 +64,17 @@ def _instances(accounts: Accounts, quota: dict[str, Any] | None, count: int, lac
 def function_concurrency(site: Site) -> Iterator[Question]:
     """Functions reserve their concurrency, and AWS wants some of the account's left unreserved."""
     ids = site.accounts.environment.account_ids()
+    kept = reserved(site.accounts.environment)
     for account in distinct_accounts(site.accounts.environment):
-        reserved = sum(runs for name, runs in RESERVED.items() if ids[name] == ids[account])
-        if not reserved:
+        here = sum(runs for name, runs in kept.items() if ids[name] == ids[account])
+        if not here:
             continue
         yield Question(
             "quota: concurrent functions",
             account,
-            f"{LEFT_UNRESERVED} left beside the {reserved} that functions reserve here",
-            increase(site.accounts, account, *FUNCTIONS, LEFT_UNRESERVED + reserved),
-            lambda account=account, reserved=reserved: _concurrency(site.accounts, account, reserved),
+            f"{LEFT_UNRESERVED} left beside the {here} that functions reserve here",
+            increase(site.accounts, account, *FUNCTIONS, LEFT_UNRESERVED + here),
+            lambda account=account, here=here: _concurrency(site.accounts, account, here),
         )
 
 

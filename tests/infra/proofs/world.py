@@ -232,7 +232,7 @@ class _Reader:
                 name, arn = self._identity(stack, logical_id)
                 resource = Resource(stack, logical_id, entry["Type"], self.accounts[stack], name, arn, properties)
                 self.resources[resource.where] = resource
-        self._policy(BOUNDARY, boundary_policy(self.names.environment.limits))
+        self._policy(BOUNDARY, boundary_policy(self.names.environment))
         for account in ("ai", "data"):
             number = self.names.environment.account_ids()[account]
             self._policy(f"execution:{account}", execution_policy(self.names, number))
