@@ -17,6 +17,7 @@ from groundplan_operate import embedded_aws
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import bootstrap, distinct_accounts
 from groundplan_operate.design import keep_designs
+from groundplan_operate.experiments import mlflow_url
 from groundplan_operate.options import in_environment, repository
 from groundplan_operate.orphans import orphans
 from groundplan_operate.preflight import refuse_what_is_missing
@@ -78,6 +79,8 @@ def _deploy(accounts: Accounts, workloads: Sequence[Workload], show: Callable[[s
     for stack, account in orphans(accounts):
         show(f"     {stack} stands although its workload's folder is gone; groundplan destroy takes it down, or")
         show(f"     aws cloudformation delete-stack --stack-name {stack}, in the {account} account")
+    if url := mlflow_url(accounts):
+        show(f"     MLflow: {url}")
     finished = [line for line in lines if line.startswith(DONE)]
     unchanged = [line for line in finished if "(no changes)" in line]
     changed = len(finished) - len(unchanged)
