@@ -13,7 +13,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the groups and mark each of their tests; unit tests go wherever there is time."""
     ranks: dict[pytest.Item, int] = {}
     for item in items:
-        folder = item.path.parent.relative_to(HERE).as_posix()
+        own = item.path.is_relative_to(HERE)  # those of workloads and templates stand beside what they try
+        folder = item.path.parent.relative_to(HERE).as_posix() if own else ""
         group = next((name for name in GROUPS if folder == name or folder.startswith(f"{name}/")), None)
         ranks[item] = GROUPS.index(group) if group else len(GROUPS)
         if group:

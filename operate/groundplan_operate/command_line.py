@@ -21,6 +21,7 @@ VERBS = (
     "image",
     "ingest",
     "lineage",
+    "new",
     "plan",
     "prices",
     "stop",

@@ -1,10 +1,6 @@
 """`groundplan demo`: walk the golden path on this machine, and show what stands where."""
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,11 +12,11 @@ from groundplan.workload import read_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.deploy import deploy_environment
-from groundplan_operate.ingest import put_dataset
 from groundplan_operate.launch import How
 from groundplan_operate.lineage import ask, show
 from groundplan_operate.options import repository
 from groundplan_operate.train import train_workload
+from groundplan_operate.trial import put_made_data
 
 WORKLOAD = "digit-reader"
 
@@ -34,9 +30,7 @@ def demo() -> None:
 
     console.rule("A real data set goes into the lake")
     workload = read_workload(root, WORKLOAD)
-    with tempfile.TemporaryDirectory() as folder:
-        _make_data(root, Path(folder))
-        manifest = put_dataset(accounts, workload, Path(folder))
+    manifest = put_made_data(accounts, workload)
     click.echo(f"{len(manifest.entries)} files below s3://{manifest.bucket}/{manifest.prefix}")
     click.echo(f"manifest root {manifest.root}")
 
@@ -51,13 +45,6 @@ def demo() -> None:
     console.rule("What was this model made from?")
     show(ask(accounts, job["artefact"]), console)
     click.echo("\nAsk again: .venv/bin/groundplan lineage digit-reader -e local --json\nEnd it:    make stop")
-
-
-def _make_data(root: Path, folder: Path) -> None:
-    script = root / "workloads" / WORKLOAD / "data.py"
-    done = subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True)
-    if done.returncode:
-        raise Refused(f"workloads/{WORKLOAD}/data.py: {done.stderr.strip().rpartition(chr(10))[2]}")
 
 
 def _stacks(accounts: Accounts) -> Table:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from groundplan.refusal import Refused
 
@@ -24,12 +25,21 @@ def stop(root: Path) -> str:
     return _run(root, "stop")
 
 
+def runs(root: Path) -> bool:
+    """Whether it runs."""
+    return bool(_status(root)["running"])
+
+
 def endpoint_url(root: Path) -> str:
     """Its address; raises Refused when it does not run."""
-    status = json.loads(_run(root, "status", "--json"))
+    status = _status(root)
     if not status["running"]:
         raise Refused("the embedded AWS does not run, and what was deployed to it is gone: make deploy starts anew")
     return str(status["endpoint_url"])
+
+
+def _status(root: Path) -> dict[str, Any]:
+    return json.loads(_run(root, "status", "--json"))
 
 
 def _run(root: Path, *arguments: str) -> str:
