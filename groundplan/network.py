@@ -22,12 +22,20 @@ INTERFACE_ENDPOINTS: dict[str, str] = {
     "logs": "logs",
     "monitoring": "cloudwatch",
     "sagemaker.api": "sagemaker",
+    "sagemaker.experiments": "sagemaker-mlflow",
     "sagemaker.runtime": "sagemaker",
     "ssm": "ssm",
     "states": "states",
     "sts": "sts",
 }
+# MLflow's: https://docs.aws.amazon.com/sagemaker/latest/dg/mlflow-private-link.html
+_OTHERWISE = {"sagemaker.experiments": "aws.sagemaker.{region}.experiments"}
 LARGEST_PREFIX, SMALLEST_PREFIX = 16, 22  # AWS allows a VPC /16 to /28; three subnets of use need /22 at least
+
+
+def endpoint_service(name: str, region: str) -> str:
+    """What PrivateLink calls the service of an endpoint: `com.amazonaws.us-east-1.kms`."""
+    return _OTHERWISE.get(name, f"com.amazonaws.{{region}}.{name}").format(region=region)
 
 
 def _block(value: str) -> str:

@@ -9,6 +9,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from groundplan.network import endpoint_service
 from groundplan_constructs.acknowledgement import acknowledge
 
 GATEWAYS = {"s3": ("S3", "s3"), "dynamodb": ("DynamoDb", "dynamodb")}
@@ -21,7 +22,7 @@ class IsolatedNetworkProps:
     """Where, how wide, and what is reached from there.
 
     `cidr` is the VPC's block; each zone (2 or 3 `zones`) gets a quarter. `interface_endpoints` maps the name of
-    an endpoint after `com.amazonaws.<region>.` to the IAM prefix of its service. `trusted_accounts` (12 digits each)
+    an endpoint (groundplan/network.py) to the IAM prefix of its service. `trusted_accounts` (12 digits each)
     are the only ones whose principals get through the endpoints, and to whose resources.
     """
 
@@ -140,7 +141,7 @@ class IsolatedNetwork(Construct):
         )
 
     def _service(self, name: str) -> str:
-        return f"com.amazonaws.{cdk.Stack.of(self).region}.{name}"
+        return endpoint_service(name, cdk.Stack.of(self).region)
 
     def _policy(self, service: str, *, images: bool) -> iam.PolicyDocument:
         trusted = list(self._props.trusted_accounts)

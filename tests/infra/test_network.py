@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from groundplan.network import endpoint_service
+
 TRUSTED = "aws:PrincipalAccount"
 
 
@@ -21,6 +23,11 @@ def test_there_are_the_endpoints_that_the_environment_pays_for_and_the_two_free_
         for _, _, endpoint in assembly.resources("AWS::EC2::VPCEndpoint")
     }
     assert found == {"s3", "dynamodb", *assembly.environment.network.interface_endpoints}
+
+
+def test_an_endpoint_is_called_as_privatelink_calls_it() -> None:
+    assert endpoint_service("kms", "eu-west-1") == "com.amazonaws.eu-west-1.kms"
+    assert endpoint_service("sagemaker.experiments", "eu-west-1") == "aws.sagemaker.eu-west-1.experiments"
 
 
 def test_every_endpoint_admits_this_environments_principals_and_their_resources_alone(assembly: Any) -> None:
