@@ -20,8 +20,8 @@ from stacks.intake import Intake
 from stacks.lineage import Lineage
 from stacks.network import Network
 from stacks.tables import Tables
-from stacks.training import Training
 from stacks.tracking import Tracking
+from stacks.training import Training
 from stacks.workload import WorkloadStack
 
 

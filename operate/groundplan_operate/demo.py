@@ -7,18 +7,22 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from groundplan.claim import Duplicate
 from groundplan.refusal import Refused
-from groundplan.workload import read_workload
+from groundplan.workload import Workload, read_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.deploy import deploy_environment
-from groundplan_operate.launch import How
+from groundplan_operate.experiments import LoggedRun, logged_run
+from groundplan_operate.follow import outcome
+from groundplan_operate.launch import How, claim_as_json
 from groundplan_operate.lineage import ask, show
 from groundplan_operate.options import repository
-from groundplan_operate.train import train_workload
+from groundplan_operate.train import price_book, train_workload
 from groundplan_operate.trial import put_made_data
 
 WORKLOAD = "digit-reader"
+INTERRUPTED = {"embedded-aws:interrupt-after-checkpoints": "6 6"}  # local/README.md
 
 
 @click.command
@@ -34,17 +38,45 @@ def demo() -> None:
     click.echo(f"{len(manifest.entries)} files below s3://{manifest.bucket}/{manifest.prefix}")
     click.echo(f"manifest root {manifest.root}")
 
-    console.rule("A model is trained, on spot capacity")
-    job = train_workload(accounts, workload, How(), show=click.echo)
-    if job["status"] != "Completed":
-        raise Refused(f"training job {job['training_job_name']}: {job['failure_reason']}")
+    console.rule("A model is trained, on spot capacity that is taken away twice")
+    job = _train(accounts, workload)
+    fingerprint = job["claim"]["fingerprint"]
+
+    console.rule("The same run again")
+    _refused(accounts, workload)
 
     console.rule("What stands where")
     console.print(_stacks(accounts))
     console.print(_model(job))
+    if logged := logged_run(accounts, WORKLOAD, fingerprint, job["training_job_name"], within_seconds=30):
+        console.print(_in_mlflow(logged))
     console.rule("What was this model made from?")
     show(ask(accounts, job["artefact"]), console)
     click.echo("\nAsk again: .venv/bin/groundplan lineage digit-reader -e local --json\nEnd it:    make stop")
+
+
+def _train(accounts: Accounts, workload: Workload) -> dict[str, Any]:
+    """Train, interrupted; or what came of it when the demo was here before."""
+    try:
+        job = train_workload(accounts, workload, How(tags=INTERRUPTED), show=click.echo)
+    except Duplicate as duplicate:
+        click.echo(str(duplicate))
+        name = duplicate.claim.training_job_name
+        described = accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name)
+        job = {**outcome(described, price_book(accounts)), "claim": claim_as_json(duplicate.claim)}
+    if job["status"] != "Completed":
+        raise Refused(f"training job {job['training_job_name']}: {job['status']}, {job['failure_reason']}")
+    return job
+
+
+def _refused(accounts: Accounts, workload: Workload) -> None:
+    """Nobody pays twice for one result."""
+    try:
+        train_workload(accounts, workload, How(), show=lambda _: None)
+    except Duplicate as duplicate:
+        click.echo(f"refused: {duplicate}")
+    else:
+        raise Refused("the same run was launched twice: the guard does not hold")
 
 
 def _stacks(accounts: Accounts) -> Table:
@@ -67,4 +99,16 @@ def _model(job: Mapping[str, Any]) -> Table:
         accuracy = job["metrics"][f"accuracy_digit_{digit}"]
         table.add_row(f"accuracy of digit {digit}", f"{accuracy:.3f} {'█' * round(accuracy * 20)}")
     table.add_row("seconds, billable", f"{job['training_seconds']}, {job['billable_seconds']}")
+    table.add_row("interruptions survived", str(job["interruptions"]))
+    return table
+
+
+def _in_mlflow(logged: LoggedRun) -> Table:
+    table = Table("what", Column("value", overflow="fold"), title="The run, as MLflow has it")
+    table.add_row("page", logged.url)
+    table.add_row("status", logged.status)
+    for name in ("accuracy", "accuracy/digit/3", "loss", "interruptions", "system/cpu_percent_mean"):
+        table.add_row(name, f"{logged.metrics[name]:g}" if name in logged.metrics else "none")
+    cost = logged.metrics.get("cost_usd")
+    table.add_row("cost_usd", f"{cost:.6f}" if cost is not None else logged.tags["groundplan.cost_usd"])
     return table

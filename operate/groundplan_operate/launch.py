@@ -1,7 +1,8 @@
 """Puts a run into SageMaker's hands, at most once: claims it, asks for the job, gives the claim back without one."""
 
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +35,7 @@ class How:
     forced_reason: str | None = None
     follows: bool = True
     by_state_machine: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])  # more of them on the job; no part of the run
 
 
 def launch(accounts: Accounts, claims: RunClaims, wanted: WantedRun) -> str:

@@ -21,6 +21,7 @@ from groundplan.run_time import run_time
 from groundplan.training_request import KIT, Inputs, LaunchDefaults
 from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.experiments import LoggedRun, logged_run
 from groundplan_operate.follow import RUNNING, follow, outcome
 from groundplan_operate.ingest import current_dataset
 from groundplan_operate.kit import training_kit
@@ -29,7 +30,10 @@ from groundplan_operate.lineage import right_sizing, wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.registry import Registry
 from groundplan_operate.state_machine import launch_by_state_machine
+from groundplan_operate.trial import make_ready
 from groundplan_runtime.integrations.claimed_run import WantedRun
+
+MLFLOW_SECONDS = 30  # until a run that has ended is in MLflow
 
 
 @click.command
@@ -61,6 +65,7 @@ def train(
     accounts = Accounts(root, read_environment(root, environment_name))
     show: Callable[[str], None] = (lambda _: None) if as_json else click.echo
     workload = read_trained_workload(root, workload_name)
+    make_ready(accounts, workload, show)
     how = How(spot=not on_demand, forced_reason=forced_reason, follows=follows, by_state_machine=state_machine)
     try:
         job = train_workload(accounts, workload, how, show=show)
@@ -88,7 +93,7 @@ def train_workload(
     wanted = WantedRun(
         workload=workload,
         environment=accounts.environment.name,
-        defaults=defaults,
+        defaults=replace(defaults, tags={**defaults.tags, **how.tags}),
         inputs=gather_inputs(accounts, workload, defaults),
         run_time=run_time(workload, book, require_known_prices=accounts.environment.require_known_prices),
         spot=how.spot,
@@ -110,11 +115,19 @@ def train_workload(
             show(f"  not followed; see what came of it: groundplan lineage {name} -e {accounts.environment.name}")
             job = outcome(accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name), book)
         claim = claims.get(wanted.fingerprint)
+        logged = _in_mlflow(accounts, wanted, name) if how.follows else None
     except (BotoCoreError, ClientError, KeyboardInterrupt) as error:
         again = f"groundplan lineage {name} -e {accounts.environment.name}"
         why = str(error) or "interrupted"
         raise Refused(f"no longer followed, but the job goes on; see how it ends with {again} ({why})") from error
-    return {**job, "claim": claim and claim_as_json(claim)}
+    if logged:
+        show(f"run in MLflow: {logged.url}")
+    return {**job, "claim": claim and claim_as_json(claim), "mlflow_url": logged and logged.url}
+
+
+def _in_mlflow(accounts: Accounts, wanted: WantedRun, name: str) -> LoggedRun | None:
+    """The run in MLflow, where the environment has one. It is told of a run by an event, which may be late."""
+    return logged_run(accounts, wanted.workload.name, wanted.fingerprint, name, within_seconds=MLFLOW_SECONDS)
 
 
 def price_book(accounts: Accounts) -> PriceBook:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from groundplan_training import Run
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
+
+from groundplan_training import Run
 
 
 def main(given: argparse.Namespace) -> None:
@@ -24,10 +25,11 @@ def main(given: argparse.Namespace) -> None:
     model: Any = SGDClassifier(loss="log_loss", alpha=given.alpha, random_state=given.seed)
     # What a checkpoint keeps, each by itself: an interrupted run ends as one that is not.
     run = Run({"model": model, "shuffle": shuffle}, every_steps=5)
-    for _ in run.steps(given.epochs):
+    for epoch in run.steps(given.epochs):
         order = shuffle.permutation(len(y))
         model.partial_fit(x[order], y[order], classes=[0, 1])
-        run.metric("loss", log_loss(y, model.predict_proba(x)))
+        if (epoch + 1) % 5 == 0:
+            run.metric("loss", log_loss(y, model.predict_proba(x)))
 
     rows, truth = read(given.validation)
     right = model.predict(scaler.transform(rows)) == truth

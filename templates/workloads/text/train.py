@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from groundplan_training import Run
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
+
+from groundplan_training import Run
 
 
 def main(given: argparse.Namespace) -> None:
@@ -24,10 +25,11 @@ def main(given: argparse.Namespace) -> None:
     model: Any = SGDClassifier(loss="log_loss", alpha=given.alpha, random_state=given.seed)
     # What a checkpoint keeps, each by itself: an interrupted run ends as one that is not.
     run = Run({"model": model, "shuffle": shuffle}, every_steps=5)
-    for _ in run.steps(given.epochs):
+    for epoch in run.steps(given.epochs):
         order = shuffle.permutation(len(teams))
         model.partial_fit(x[order], teams[order], classes=classes)
-        run.metric("loss", log_loss(teams, model.predict_proba(x)))
+        if (epoch + 1) % 5 == 0:
+            run.metric("loss", log_loss(teams, model.predict_proba(x)))
 
     truth, channels, seen = read(given.validation)
     right = model.predict(words.transform(seen)) == truth

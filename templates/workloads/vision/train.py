@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from groundplan_training import Run
 from sklearn.neural_network import MLPClassifier
+
+from groundplan_training import Run
 
 CLASSES = np.arange(10)
 
@@ -22,10 +23,11 @@ def main(given: argparse.Namespace) -> None:
     model: Any = MLPClassifier((given.hidden_units,), learning_rate_init=given.learning_rate, random_state=given.seed)
     # What a checkpoint keeps, each by itself: an interrupted run ends as one that is not.
     run = Run({"model": model, "shuffle": shuffle}, every_steps=5)
-    for _ in run.steps(given.epochs):
+    for epoch in run.steps(given.epochs):
         order = shuffle.permutation(len(labels))
         model.partial_fit(images[order], labels[order], classes=CLASSES)
-        run.metric("loss", model.loss_)
+        if (epoch + 1) % 5 == 0:
+            run.metric("loss", model.loss_)
 
     seen, truth = read(given.validation)
     right = model.predict(seen) == truth
