@@ -89,7 +89,7 @@ class EntryPoint:
         for number in FORWARDED:
             signal.signal(number, self._forward)
         process = subprocess.Popen(
-            [sys.executable, str(self._script), *self._arguments],
+            [sys.executable, str(self._script), *self._arguments, *container.arguments()],
             cwd=self._script.parent,
             env=environment,
             stderr=subprocess.PIPE,
@@ -213,12 +213,7 @@ def main(arguments: Sequence[str]) -> int:
     here = Path(__file__).resolve().parents[1]  # the archive, or the folder that holds the package
     container = Container.here()
     script = (here.parent if here.is_file() else Path.cwd()) / arguments[0]
-    try:
-        words = [*arguments[1:], *container.arguments()]
-    except ValueError as error:
-        print(f"groundplan_training: {error}", file=sys.stderr)
-        return 1
-    return EntryPoint(container, here, script, words).run()
+    return EntryPoint(container, here, script, arguments[1:]).run()
 
 
 def _grace_seconds() -> float:
