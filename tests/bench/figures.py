@@ -236,6 +236,28 @@ def launches() -> Iterator[Figure]:
     yield Figure("fingerprint of a run", run, "us", rival, run / bare, "<= 50 us")
 
 
+def training() -> Iterator[Figure]:
+    """What the kit adds to steps, checkpoints and starts, and what is lost when machines are taken away."""
+    sys.path.append(str(ROOT / "tests/kit"))
+    import training_kit  # lazy: it needs tests/kit
+
+    bare, plugged = training_kit.overhead(RUNS)
+    rival = f"{training_kit.STEPS} steps of 10 ms"
+    yield Figure(rival, bare, "wall s")
+    yield Figure("the same with the kit and a metric each", plugged, "wall s", rival, plugged / bare, "<= 1.01")
+    plain, kept = training_kit.large_checkpoint(RUNS)
+    rival = "1 GiB written and flushed"
+    yield Figure(rival, plain, "wall s")
+    yield Figure("1 GiB as a checkpoint", kept, "wall s", rival, kept / plain, "<= 1.2")
+    yield Figure("import groundplan_training", 1000 * training_kit.import_seconds(RUNS), "CPU ms", aim="<= 50")
+    kills, share, most = training_kit.killed(10 if QUICK else 100)
+    yield Figure(f"steps lost at a time, {kills} kills, checkpoints every 2", most, "steps", aim="<= 2")
+    yield Figure("work done twice", 100 * share, "%")
+    for rate in (0.05, 0.5, 2):
+        saved = 100 * training_kit.spot_saving(rate, 0.7)
+        yield Figure(f"spot saves at {rate:g} interruptions an hour, simulated", saved, "%", "70 % off", saved / 70)
+
+
 def _millis(statement: str, *setup: str, once: bool = False) -> float:
     """Least CPU milliseconds of a statement in a process of its own; with `once` those of the set-up as well."""
     repeated = f"timeit.repeat({statement!r}, number=20, repeat=10, timer=time.process_time, globals=globals())"
@@ -280,7 +302,7 @@ def main() -> None:
     """Print every figure as it is made."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
-    sources = [synthesis, functions, costs, plans, launches, *([] if QUICK else [deployment])]
+    sources = [synthesis, functions, costs, plans, launches, training, *([] if QUICK else [deployment])]
     for source in sources:
         for figure in source():
             figures.append(figure)

@@ -32,7 +32,10 @@ def checkpoints(tmp_path: Path, told: list[str]) -> Checkpoints:
 
 
 def write(text: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / "state").write_text(text) and None
+    def written(folder: Path) -> None:
+        (folder / "state").write_text(text)
+
+    return written
 
 
 def text_of(checkpoints: Checkpoints) -> tuple[int, str] | None:

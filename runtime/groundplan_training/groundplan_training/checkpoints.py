@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +113,8 @@ def _name(step: int) -> str:
 
 def _flushed(folder: Path) -> dict[str, dict[str, Any]]:
     """Every file's size and digest, once it is on the disk: one thread hashes while the disk is busy."""
+    from concurrent.futures import ThreadPoolExecutor  # lazy: a third of what importing the kit would take
+
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     with ThreadPoolExecutor(max_workers=1) as hashing:
         digests = [hashing.submit(_digest, path) for path in files]

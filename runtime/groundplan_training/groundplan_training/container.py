@@ -5,15 +5,14 @@ The variables are those of AWS's own launcher, the package `sagemaker-training`.
 """
 
 import json
-import logging
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 BASE_VARIABLE = "SAGEMAKER_BASE_DIR"  # as in `sagemaker-training`
 DEFAULT_BASE = "/opt/ml"
+INFO = 20  # logging.INFO
 HOMOGENEOUS = "homogeneousCluster"
 DISTRIBUTIONS = (
     "sagemaker_mpi_enabled",
@@ -134,7 +133,7 @@ class Container:
             "instance_groups": list(by_name),
             "instance_groups_dict": by_name,
             "is_hetero": len(groups) > 1,
-            "log_level": int(framework.get("sagemaker_container_log_level", logging.INFO)),
+            "log_level": int(framework.get("sagemaker_container_log_level", INFO)),
             "model_dir": str(self.model),
             "module_dir": str(self.base / "input/data/code"),
             "module_name": script.removesuffix(".py"),
@@ -207,6 +206,8 @@ def _count_neurons(instance_type: str) -> int:
 
 def _told(command: list[str]) -> str:
     """What a tool of the image prints; nothing where it is not there."""
+    import subprocess  # lazy: only the first process asks
+
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
