@@ -64,7 +64,11 @@ class Training(AccountStack):
             "HoldClaims",
             ["dynamodb:GetItem", "dynamodb:UpdateItem"],
             [self.format_arn(service="dynamodb", resource="table", resource_name=names.lineage_table())],
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["claim/*"]}},
+            # ForAllValues alone is met by a request that names no key.
+            conditions={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["claim/*"]},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
         )
         stored = "Every workload is launched by this one function; a role of its own trains each."
         allow(

@@ -1,7 +1,7 @@
 """Puts a run into SageMaker's hands, at most once: claims it, asks for the job, gives the claim back without one."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,27 +27,19 @@ from groundplan_runtime.integrations.sagemaker import SageMaker
 THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException")
 
 
-@dataclass(frozen=True)
-class How:
-    """How a run is launched: on spot capacity, why again if it is forced, by whom, and whether it is followed."""
-
-    spot: bool = True
-    forced_reason: str | None = None
-    follows: bool = True
-    by_state_machine: bool = False
-    tags: Mapping[str, str] = field(default_factory=dict[str, str])  # more of them on the job; no part of the run
-
-
-def launch(accounts: Accounts, claims: RunClaims, wanted: WantedRun) -> str:
+def launch(
+    accounts: Accounts, claims: RunClaims, wanted: WantedRun, *, create: Callable[..., object] | None = None
+) -> str:
     """The name of the training job that SageMaker now has.
 
-    Raises Duplicate, BadInput for what AWS would refuse, or Refused when SageMaker refuses.
+    `create` sends the request in place of boto3, for example a ModelTrainer of the SageMaker SDK. Raises Duplicate,
+    BadInput for what AWS would refuse, or Refused when SageMaker refuses.
     """
     now = datetime.now(UTC)
     claimed = claim_run(claims, wanted, launch_id=f"{now:%Y%m%d%H%M%S}-{secrets.token_hex(4)}", now=now)
     claim, name = claimed.claim, claimed.claim.training_job_name
     try:
-        accounts.client("sagemaker", "ai").create_training_job(**claimed.request)
+        (create or accounts.client("sagemaker", "ai").create_training_job)(**claimed.request)
     except (BotoCoreError, ClientError) as error:
         code, final = _verdict(error)
         if code == "ResourceInUse":
@@ -66,6 +58,17 @@ def launch(accounts: Accounts, claims: RunClaims, wanted: WantedRun) -> str:
             ) from error
     claims.launched(claim, claimed.wish, now)
     return name
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run is launched: on spot capacity, why again if it is forced, whether it is followed, and by whom."""
+
+    spot: bool = True
+    forced_reason: str | None = None
+    follows: bool = True
+    launches: Callable[[Accounts, RunClaims, WantedRun], str] = launch
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])  # more of them on the job; no part of the run
 
 
 def run_claims(accounts: Accounts, book: PriceBook) -> RunClaims:

@@ -66,7 +66,8 @@ def train(
     show: Callable[[str], None] = (lambda _: None) if as_json else click.echo
     workload = read_trained_workload(root, workload_name)
     make_ready(accounts, workload, show)
-    how = How(spot=not on_demand, forced_reason=forced_reason, follows=follows, by_state_machine=state_machine)
+    launches = launch_by_state_machine if state_machine else launch
+    how = How(spot=not on_demand, forced_reason=forced_reason, follows=follows, launches=launches)
     try:
         job = train_workload(accounts, workload, how, show=show)
     except Duplicate as duplicate:
@@ -101,7 +102,7 @@ def train_workload(
     )
     show(wanted.run_time.arithmetic)
     claims = run_claims(accounts, book)
-    name = (launch_by_state_machine if how.by_state_machine else launch)(accounts, claims, wanted)
+    name = how.launches(accounts, claims, wanted)
     show(f"training job {name}")
     try:
         if how.follows:
