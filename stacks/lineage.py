@@ -136,7 +136,11 @@ class Lineage(AccountStack):
             "SettleClaims",
             ["dynamodb:UpdateItem"],
             [table.table_arn],
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["claim/*"]}},
+            # ForAllValues alone is met by a request that names no key.
+            conditions={
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["claim/*"]},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
         )
         recording.allow(
             "KeepEvents",
