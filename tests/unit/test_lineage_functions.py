@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from groundplan.claim import Launch
 from groundplan.lineage.records import iso, run_from_description
 from groundplan.lineage.rows import Relation, record_of
 from groundplan.refusal import BadInput
@@ -682,6 +683,31 @@ def test_the_sweep_finds_a_stale_status_and_an_approval_that_no_event_told(accou
     assert run is not None
     assert package is not None
     assert (run.status, package.record["approval"]) == ("Completed", "Approved")
+
+
+def test_the_sweep_settles_a_claim_of_which_the_event_was_lost_and_tries_again_when_it_failed(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = Launch(
+        fingerprint="f" * 64,
+        workload="digit-reader",
+        environment="dev",
+        launch_id="1",
+        training_job_name=JOB,
+        seconds=60,
+    )
+    account.claims.take(wish, START)
+    variables = {**job()["Environment"], "GROUNDPLAN_FINGERPRINT": "f" * 64}
+    account.sagemaker.jobs[JOB] = job(LastModifiedTime=NOW, Environment=variables)
+    with monkeypatch.context() as broken:
+        broken.setattr(account.claims, "settle", lambda _: 1 / 0)
+        with pytest.raises(SweepIncomplete, match=JOB):
+            sweep(account)
+    assert account.table.get(f"run/{JOB}") is None, "where the run stands, its claim is settled"
+    sweep(account)
+    claim = account.claims.get("f" * 64)
+    assert claim
+    assert (claim.status, claim.succeeded_job, claim.cost_usd) == ("SUCCEEDED", JOB, "0.01")
 
 
 def test_one_failing_item_does_not_stop_the_others_and_leaves_the_watermark(
