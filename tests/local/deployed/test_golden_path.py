@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from groundplan.workload import read_workloads
+from groundplan_operate.experiments import logged_run
 
 ACCOUNTS = {"tooling": "111111111111", "application": "333333333333", "ai": "222222222222", "data": "444444444444"}
 
@@ -17,6 +18,38 @@ def test_the_demo_shows_stacks_by_account_the_model_and_what_it_was_made_from(de
     assert re.search(r"accuracy of digit 9\s+│ (0\.\d+|1\.0+)", deployed.demo)
     assert "What was this model made from?" in deployed.demo
     assert "manifest root" in deployed.demo
+
+
+def test_the_demo_survives_two_interruptions_and_is_refused_the_same_run(deployed: Any) -> None:
+    trained, _, after = deployed.demo.partition("The same run again")
+    resumed = [int(step) for step in re.findall(r"resumed after step (\d+)", trained)]
+    assert trained.count("  Interrupted  ") == len(resumed) == 2
+    assert 0 < resumed[0] <= resumed[1]
+    assert re.search(r"interruptions survived\s+│ 2 ", after)
+    [name] = re.findall(r"training job (digit-reader-\S+)\n", trained)
+    refused = after.partition("What stands where")[0]
+    assert re.search(
+        rf"refused: this run was done before: .*{name}.*accuracy 0\.9.*it cost .*--force --reason", refused
+    )
+
+
+def test_the_run_of_the_demo_is_in_mlflow_with_its_values(deployed: Any) -> None:
+    [page] = re.findall(
+        r"run in MLflow: (http://127\.0\.0\.1:\d+)/#/experiments/\d+/runs/[0-9a-f]{32}", deployed.demo
+    )
+    assert f"MLflow: {page}" in deployed.demo.partition("A real data set")[0]
+    done = deployed.run("lineage", "digit-reader", "-e", "local", "--json")
+    run = next(one for one in json.loads(done.stdout)["runs"] if one["name"] in deployed.demo)
+    logged = logged_run(deployed.accounts, "digit-reader", run["fingerprint"], run["name"])
+    assert logged is not None
+    assert logged.status == "FINISHED"
+    assert logged.metrics["accuracy"] == pytest.approx(run["metrics"]["accuracy"], abs=1e-6)
+    assert logged.metrics["interruptions"] == 2
+    assert logged.metrics["cost_usd"] > 0
+    assert {f"accuracy/digit/{digit}" for digit in range(10)} <= set(logged.metrics)
+    assert logged.parameters == run["hyperparameters"]
+    assert logged.tags["groundplan.artefact"] == run["artefact"]
+    assert logged.tags["groundplan.data_manifest_root"] == run["data_manifest_root"]
 
 
 def test_the_lineage_of_the_model_is_complete(deployed: Any) -> None:
