@@ -35,7 +35,7 @@ LOCAL_STORAGE = frozenset("g4dn g5 g6 g6e p3dn p4d p4de p5 p5e p5en p6-b200 trn1
 class Limits(Values):
     """On what, and for how long at most, jobs and notebooks of an environment may run."""
 
-    instance_types: Annotated[tuple[InstanceType, ...], Field(strict=False, min_length=1, max_length=20)]
+    instance_types: Annotated[tuple[InstanceType, ...], Field(strict=False, min_length=1, max_length=16)]
     max_runtime_seconds: Annotated[int, Field(ge=60, le=LONGEST_RUNTIME_SECONDS)]
 
 

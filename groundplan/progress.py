@@ -13,7 +13,7 @@ from groundplan.run_cost import Cost, run_cost
 # What is billed of a job; waiting for capacity and being interrupted are not.
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_SecondaryStatusTransition.html
 BILLED = ("Downloading", "DownloadingTrainingImage", "Training", "Uploading", "Stopping")
-EPOCH = re.compile(r"\bepoch\W{1,3}([0-9]{1,9})(?:(?:\s*/\s*|\s+of\s+)([0-9]{1,9}))?", re.IGNORECASE)
+EPOCH = re.compile(r"\b(epoch|step)\W{1,3}([0-9]{1,9})(?:(?:\s*/\s*|\s+of\s+)([0-9]{1,9}))?", re.IGNORECASE)
 MOST_METRICS = 3  # in a line
 
 
@@ -32,7 +32,7 @@ class Progress:
     def read(self, line: str) -> None:
         """One line of the log: metrics are found in it as SageMaker finds them."""
         if found := EPOCH.search(line):
-            self.epoch = f"{found[1]} of {found[2]}" if found[2] else found[1]
+            self.epoch = f"{found[1].lower()} {found[2]}" + (f" of {found[3]}" if found[3] else "")
         for name, expression in self.expressions.items():
             if found := re.search(expression, line):
                 try:
@@ -58,7 +58,7 @@ class Progress:
         spent = dollars(Decimal(self.cost.usd)).replace("< ", "less than ") if self.cost.usd else "UNKNOWN dollars"
         parts = [
             self.status,
-            *([f"epoch {self.epoch}"] if self.epoch else []),
+            *([self.epoch] if self.epoch else []),
             *(f"{name} {self.metrics[name]:.4g}" for name in shown),
             f"{self.interruptions} interruption{plural}",
             f"{spent} so far (estimate)",

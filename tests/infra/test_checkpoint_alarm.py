@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def alarm(assembly: Any) -> Any:
     [found] = [
         each["Properties"]
-        for stack, _, each in assembly.resources("AWS::CloudWatch::Alarm")
+        for _, _, each in assembly.resources("AWS::CloudWatch::Alarm")
         if each["Properties"].get("MetricName") == AGE_METRIC
     ]
     return found

@@ -327,7 +327,7 @@ def test_outside_a_training_job_the_lines_only_count(
     assert list(run.steps(3)) == [0, 1, 2]
     run.metric("loss", 0.5)
     assert not list(tmp_path.iterdir())
-    assert capsys.readouterr().out == "metric loss=0.5 step=3\n"
+    assert capsys.readouterr().out == "metric loss=0.5 step=3/3\n"
 
 
 def test_a_metric_that_gets_no_better_ends_the_run_also_across_a_checkpoint(

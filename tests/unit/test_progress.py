@@ -60,10 +60,11 @@ def test_a_line_tells_status_epoch_metrics_interruptions_and_dollars() -> None:
 @pytest.mark.parametrize(
     ("line", "epoch"),
     [
-        ("Epoch 3/10", "3 of 10"),
-        ("epoch=4 loss=1", "4"),
-        ("[EPOCH: 5 of 8]", "5 of 8"),
+        ("Epoch 3/10", "epoch 3 of 10"),
+        ("epoch=4 loss=1", "epoch 4"),
+        ("[EPOCH: 5 of 8]", "epoch 5 of 8"),
         ("an epochal 9", ""),
+        ("metric loss=0.5 step=3/60", "step 3 of 60"),
         ("epochs", ""),
     ],
 )

@@ -72,6 +72,7 @@ class Run:
         self._began = self._saved_at = time.monotonic()
         self._until = self._began + _seconds_left(self._folder)
         self.step = self._at = self._saved_step = 0
+        self._total = ""
         self._listen()
         self._resume()
 
@@ -84,6 +85,7 @@ class Run:
 
     def steps(self, total: int) -> Iterator[int]:
         """As `range(total)`, less what is done already. Ends early, with a checkpoint, when the run should stop."""
+        self._total = f"/{total}"
         for step in range(self.step, total):
             self._at = step + 1
             yield step
@@ -112,13 +114,13 @@ class Run:
         """Record a figure, of a slice of the data where it says so: `slice={"digit": 3}`.
 
         It belongs to the step that is being done, or was done last; steps are counted from 1. It is also a line of
-        the log, `metric accuracy=0.97 step=60` or `metric accuracy[digit=3]=0.91 step=60`, where SageMaker finds it.
+        the log, `metric accuracy=0.97 step=60/60` or `metric accuracy[digit=3]=0.91 step=60/60`, where SageMaker finds it.
         A value that is no number is recorded as none, and said.
         """
         number = float(value)
         part = {key: str(one) for key, one in (slice or {}).items()}
         where = f"[{','.join(f'{key}={one}' for key, one in sorted(part.items()))}]" if part else ""
-        print(f"metric {name}{where}={number:.9g} step={self._at}", flush=True)
+        print(f"metric {name}{where}={number:.9g} step={self._at}{self._total}", flush=True)
         finite = math.isfinite(number)
         self._note(
             "metric", name=name, value=number if finite else None, step=self._at, slice=part or None,
