@@ -63,6 +63,8 @@ GRAVE = {
     "ssm": "GetParameter PutParameter",
     "events": "PutRule DisableRule DeleteRule RemoveTargets",
     "cloudwatch": "PutMetricData DeleteAlarms DisableAlarmActions",
+    "states": "StartExecution StopExecution UpdateStateMachine DeleteStateMachine",
+    "xray": "PutEncryptionConfig PutResourcePolicy DeleteSamplingRule",
 }
 TYPES = {
     "AWS::CodeBuild::Project": "codebuild",
@@ -80,13 +82,14 @@ TYPES = {
     "AWS::SSM::Parameter": "ssm",
     "AWS::Events::Rule": "events",
     "AWS::CloudWatch::Alarm": "cloudwatch",
+    "AWS::StepFunctions::StateMachine": "states",
 }
 # What else the ai account may hold that is not the platform's.
 BYSTANDERS = """
     kms:key/company dynamodb:table/company sqs:company sns:company lambda:function:company
     logs:log-group:/company:log-stream:one ecr:repository/company sagemaker:model-package-group/company
     iam:role/company events:rule/company ssm:parameter/company
-    cloudwatch:alarm:company glue:table/company/company
+    cloudwatch:alarm:company states:stateMachine:company glue:table/company/company
     codeartifact:repository/company/company codebuild:project/company ec2:subnet/company ec2:security-group/company
 """.split()
 FOREIGN_SERVICES = """
