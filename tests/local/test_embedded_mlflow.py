@@ -151,19 +151,26 @@ def test_it_is_told_to_tell_nobody_and_stores_in_its_own_folder(server: Server) 
     assert (server.folder / "mlflow.db").stat().st_size > 0
 
 
+def _status(sagemaker: Any) -> str:
+    return sagemaker.describe_mlflow_tracking_server(TrackingServerName="one")["TrackingServerStatus"]
+
+
 def test_it_goes_with_the_embedded_aws_also_when_that_is_killed(
     tmp_path: Path, embedded_command: Any, until: Any
 ) -> None:
     def start() -> tuple[psutil.Process, psutil.Process]:
         assert embedded_command("start", "--state", str(tmp_path)).returncode == 0
         described = json.loads((tmp_path / "server.json").read_text())
-        Session().client(
+        sagemaker: Any = Session().client(
             "sagemaker",
             region_name="us-east-1",
             endpoint_url=described["endpoint_url"],
             aws_access_key_id=ACCOUNT,
             aws_secret_access_key="embedded",
-        ).create_mlflow_tracking_server(TrackingServerName="one", **WHERE)
+        )
+        sagemaker.create_mlflow_tracking_server(TrackingServerName="one", **WHERE)
+        # One that still starts would end by itself when its folder goes.
+        until(lambda: _status(sagemaker) == "Created")
         remembered = json.loads((tmp_path / f"mlflow/{ACCOUNT}/us-east-1/one/process.json").read_text())
         return psutil.Process(described["pid"]), psutil.Process(remembered["pid"])
 
