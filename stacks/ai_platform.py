@@ -29,7 +29,7 @@ class Platform(AccountStack):
                 encryption_key=self.key,
                 access_logs_bucket=names.artefacts_logs_bucket(),
                 retain=retain,
-                tells_events=True,
+                tells_events=names.environment.mlflow is not None,  # of a run's record, to the stack Tracking
             ),
         )
         if not existing.ai_log_bucket:
