@@ -118,7 +118,7 @@ class Container:
         distribution_hosts = (
             [host for name in distributed for host in by_name.get(name, {}).get("hosts", [])] if groups else hosts
         )
-        instance_type = resources.get("current_instance_type")
+        instance_type = resources.get("current_instance_type", "local")
         common: dict[str, Any] = {
             "current_host": resources.get("current_host"),
             "current_instance_group": group,
@@ -140,7 +140,7 @@ class Container:
             "network_interface_name": resources.get("network_interface_name"),
             "num_cpus": os.cpu_count() or 1,
             "num_gpus": _count_gpus(),
-            "num_neurons": _count_neurons(instance_type or ""),
+            "num_neurons": _count_neurons(instance_type),
             "output_data_dir": str(self.output_data),
             "output_dir": str(self.base / "output"),
             "output_intermediate_dir": str(self.base / "output/intermediate"),

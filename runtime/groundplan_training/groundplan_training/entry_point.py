@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, cast
@@ -97,7 +98,7 @@ class EntryPoint:
         )
         self._group = process.pid
         if self._asked_to_end:
-            self._signal(signal.SIGTERM)
+            self._pass_on(signal.SIGTERM)
         return process
 
     def _wait(self, process: "subprocess.Popen[bytes]", hardware: Hardware) -> int:
@@ -114,7 +115,7 @@ class EntryPoint:
             if self._asked_to_end and now - self._asked_to_end > grace:
                 print(f"the script has not ended {grace:g} s after SIGTERM: killed", file=sys.stderr, flush=True)
                 self._asked_to_end = now
-                self._signal(signal.SIGKILL)
+                self._kill_group()
             if now - written > RECORD_EVERY_SECONDS:
                 self._write_record(hardware, ended=False, failure=None)
                 written = now
@@ -122,11 +123,11 @@ class EntryPoint:
 
     def _end_the_rest(self) -> None:
         """Nothing of the script's runs on behind the record."""
-        self._signal(signal.SIGKILL)
+        self._kill_group()
         deadline = time.monotonic() + END_SECONDS
         while (children := _children()) and time.monotonic() < deadline:
             for child in children:
-                _kill(child)
+                _send(child, signal.SIGKILL)
             signal.sigtimedwait({signal.SIGCHLD}, TICK_SECONDS)
             for _ in _ended():
                 pass
@@ -134,14 +135,16 @@ class EntryPoint:
     def _forward(self, number: int, _: FrameType | None) -> None:
         if number in ENDING and not self._asked_to_end:
             self._asked_to_end = time.monotonic()
-        self._signal(signal.Signals(number))
+        self._pass_on(signal.Signals(number))
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _pass_on(self, number: signal.Signals) -> None:
+        """To the script alone: it needs its workers for the step that it is doing, and ends them itself."""
         if self._group:
-            try:
-                os.killpg(self._group, number)
-            except ProcessLookupError:
-                return
+            _send(self._group, number)
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._group, signal.SIGKILL)
 
     def _copy(self, stderr: IO[bytes]) -> None:
         for line in stderr:
@@ -198,11 +201,14 @@ class EntryPoint:
         return f"{self._script.name} cannot be started: {error}"
 
     def _write_record(self, hardware: Hardware, *, ended: bool, failure: str | None) -> None:
-        folders = [self._container.checkpoints, *([self._container.output_data] if ended else [])]
-        try:
-            write_record(record(self._container, hardware=hardware.summary(), ended=ended, failure=failure), folders)
-        except OSError as error:
-            print(f"groundplan_training: no record: {error}", file=sys.stderr, flush=True)
+        """Among the checkpoints from the first host only: the others' folders go to the same place in S3."""
+        document = record(self._container, hardware=hardware.summary(), ended=ended, failure=failure)
+        folders = [self._container.checkpoints] if self._container.is_primary() else []
+        for folder in [*folders, *([self._container.output_data] if ended else [])]:
+            try:
+                write_record(document, folder)
+            except OSError as error:  # a full disk; the other folder may be on another
+                print(f"groundplan_training: no record in {folder}: {error.strerror}", file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -250,8 +256,6 @@ def _children() -> list[int]:
     return found
 
 
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

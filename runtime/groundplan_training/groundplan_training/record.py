@@ -64,14 +64,12 @@ def record(container: Container, *, hardware: Mapping[str, Any], ended: bool, fa
     }
 
 
-def write_record(document: Mapping[str, Any], folders: Iterable[Path]) -> None:
-    """To each folder, as a whole."""
-    text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f"{NAME}.tmp"
-        draft.write_text(text)
-        draft.replace(folder / NAME)
+def write_record(document: Mapping[str, Any], folder: Path) -> None:
+    """As a whole, or not. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{NAME}.tmp"
+    draft.write_text(json.dumps(document, indent=1, sort_keys=True, allow_nan=False))
+    draft.replace(folder / NAME)
 
 
 def thinned(points: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -73,6 +73,7 @@ class Run:
         self._until = self._began + _seconds_left(self._folder)
         self.step = self._at = self._saved_step = 0
         self._total = ""
+        self._wanted = False
         self._listen()
         self._resume()
 
@@ -88,22 +89,33 @@ class Run:
         self._total = f"/{total}"
         for step in range(self.step, total):
             self._at = step + 1
-            yield step
-            self.step = step + 1
+            try:
+                yield step
+            finally:
+                self.step = step + 1  # also when the script breaks off
             if self.should_stop:
-                self.checkpoint()
+                self._keep()
                 self._note("stopped", step=self.step, why=self._why_stop)
                 self._tell(f"stopped after step {self.step}: {self._why_stop}")
                 return
             if self._due():
-                self.checkpoint()
+                self._keep()
         if self._saved_step < self.step:
-            self.checkpoint()
+            self._keep()
         self._note("finished", step=self.step)
 
     def checkpoint(self) -> None:
-        """Save now. Raises CheckpointError when the disk does not take it; what was saved before is still there."""
-        self._saved_at, self._saved_step = time.monotonic(), self.step
+        """Save now; within a step as soon as it is done, for half a step cannot be gone on from.
+
+        Raises CheckpointError when the disk does not take it; what was saved before is still there.
+        """
+        if self._at > self.step:
+            self._wanted = True
+        else:
+            self._keep()
+
+    def _keep(self) -> None:
+        self._saved_at, self._saved_step, self._wanted = time.monotonic(), self.step, False
         if not self._checkpoints or not self._primary or not (self._states or self._save):
             return
         notes = {"frameworks": frameworks(), "early_stopping": self._early.held()}
@@ -134,6 +146,8 @@ class Run:
         self._note("seeds", seeds=seeds)
 
     def _due(self) -> bool:
+        if self._wanted:
+            return True
         if self._every_steps is not None and self.step - self._saved_step >= self._every_steps:
             return True
         return self._every_seconds is not None and time.monotonic() - self._saved_at >= self._every_seconds
