@@ -92,7 +92,9 @@ def killed(kills: int) -> tuple[int, float, int]:
         calm = Job.of(Path(folder) / "calm", SCRIPTS / "plugged_numpy.py", steps=steps)
         assert calm.run().returncode == 0
         job = Job.of(Path(folder) / "lost", SCRIPTS / "plugged_numpy.py", steps=steps)
-        outcome = shaken(job, steps=steps, kills=kills, seed=1, seconds=0.8)
+        outcome = shaken(job, steps=steps, kills=kills, seed=1, lines=28)
+        if outcome.kills != kills:
+            raise SystemExit(f"{outcome.kills} of {kills} kills met a run")
         if job.model() != calm.model():
             raise SystemExit("a run that was killed ended with another model")
     return kills, outcome.lost_share, max(outcome.lost)

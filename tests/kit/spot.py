@@ -15,10 +15,11 @@ from typing import Any
 import psutil
 
 from groundplan_operate.kit import training_kit
-from groundplan_training.journal import attempts, read_journal
+from groundplan_training.journal import NAME, attempts, read_journal
 
 SCRIPTS = Path(__file__).parent
 KIT = "groundplan_training.pyz"
+LONGEST_SECONDS = 600  # of a run that 100 kills are measured against
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,12 @@ class Job:
     def run(self, **environment: str) -> "subprocess.CompletedProcess[str]":
         """To its end."""
         return subprocess.run(
-            self.command(), env=self.environment(environment), capture_output=True, text=True, timeout=60, check=False
+            self.command(),
+            env=self.environment(environment),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
         )
 
     @property
@@ -100,8 +106,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a job whose machine was taken away: how many steps were lost each time, and how many there were to do."""
+    """Of a job whose machine was taken away: how often, how many steps were lost each time, how many were to do."""
 
+    kills: int
     lost: tuple[int, ...]
     steps: int
 
@@ -111,22 +118,33 @@ class Outcome:
         return sum(self.lost) / (self.steps + sum(self.lost))
 
 
-def shaken(job: Job, *, steps: int, kills: int, seed: int, seconds: float) -> Outcome:
-    """Run to the end, but for `kills` times when everything is killed at a random moment within `seconds`."""
-    chance = random.Random(seed)  # noqa: S311
+def shaken(job: Job, *, steps: int, kills: int, seed: int, lines: int) -> Outcome:
+    """Run to the end, but for `kills` times when everything is killed, within `lines` more of the journal."""
+    chance, journal, killed = random.Random(seed), job.base / "checkpoints" / NAME, 0  # noqa: S311
     for _ in range(kills):
+        until = _count_lines(journal) + chance.randint(2, lines)
         process = job.start()
-        try:
-            process.communicate(timeout=chance.uniform(0.05, seconds))
-        except subprocess.TimeoutExpired:
-            kill(process)
+        while process.poll() is None and _count_lines(journal) < until:
+            _wait(process, 0.001)
+        _wait(process, chance.uniform(0, 0.01))
+        killed += process.poll() is None
+        kill(process)
         shutil.rmtree(job.base / "model", ignore_errors=True)  # it was on the machine that is gone
     done = job.run()
     assert done.returncode == 0, done.stderr
     tried = attempts(read_journal(job.base / "checkpoints"))
     began = [next((line["step"] for line in lines if line["kind"] == "resumed"), 0) for lines in tried]
     reached = [max((line["step"] for line in lines if line.get("step") is not None), default=0) for lines in tried]
-    return Outcome(tuple(max(0, was - at) for was, at in zip(reached, began[1:], strict=False)), steps)
+    return Outcome(killed, tuple(max(0, was - at) for was, at in zip(reached, began[1:], strict=False)), steps)
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _wait(process: "subprocess.Popen[str]", seconds: float) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
 
 
 def kill(process: "subprocess.Popen[str]") -> None:
