@@ -39,6 +39,29 @@ if __name__ == "__main__":
                 print("ready", flush=True)
     {MODEL}
 """
+ORPHANS = """
+import os, pathlib, time
+
+def states():
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(words[1]) == os.getppid():
+            yield words[0]
+
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        if os.fork():
+            os._exit(0)  # from now on its child belongs to the first process
+        os._exit(0)
+    os.waitpid(child, 0)
+until = time.monotonic() + 20
+while "Z" in states():
+    assert time.monotonic() < until, "nobody reaps"
+"""
 # Three checkpoints, of which two are kept; the process is killed before its n-th operation on a file.
 KILLED = """
 import os, pathlib, random, signal, sys
@@ -93,6 +116,11 @@ def test_sigterm_does_not_take_the_scripts_workers_from_under_it(tmp_path: Path)
             kill(process)
     assert (process.returncode, err) == (0, "")
     assert job.record["outcome"] == "stopped"
+
+
+def test_orphans_are_reaped_while_the_script_runs(tmp_path: Path) -> None:
+    job = Job.of(tmp_path, ORPHANS + MODEL)
+    assert job.run().returncode == 0, job.failure
 
 
 def test_a_full_disk_is_said_and_keeps_the_last_good_checkpoint_and_the_record(tmp_path: Path) -> None:
