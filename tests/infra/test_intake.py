@@ -34,7 +34,7 @@ def test_only_the_raw_zone_tells_its_changes(assembly: Any) -> None:
         == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
     ]
     artefacts = [assembly.names.artefacts_bucket()] if assembly.environment.mlflow else []
-    assert sorted([assembly.names.lake_bucket("raw")]) == sorted([assembly.names.lake_bucket("raw"), *artefacts])
+    assert sorted(telling) == sorted([assembly.names.lake_bucket("raw"), *artefacts])
     [rule] = [rule for stack, _, rule in assembly.resources("AWS::Events::Rule") if stack == "Intake"]
     pattern = rule["Properties"]["EventPattern"]
     assert pattern == {
