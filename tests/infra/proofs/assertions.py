@@ -14,6 +14,7 @@ from proofs.declared import ASSUMED_BY, Call, call, declared
 from proofs.deployment import deployers, does, never
 from proofs.evaluator import Request
 from proofs.jobs import job_requests, through_endpoints
+from proofs.world import BOUNDARY as BOUNDARY_POLICY
 from proofs.world import OTHER_ORGANISATION, STRANGER, Caller, World
 
 Layer = Literal["all", "own", "others", "others without boundary", "endpoint"]
@@ -267,6 +268,22 @@ class _Assertions:
         for entry in job_requests(self.world):
             request = self.world.request(entry.caller, entry.action, "*", entry.context)
             yield Assertion(JOBS, entry.caller, request, entry.allowed, of_world=False, layer="all")
+        names = self.world.names
+        inside = Caller(
+            "administrator inside the boundary",
+            f"arn:aws:iam::{self.ai}:role/engineer",
+            self.ai,
+            administrator=True,
+            boundary=BOUNDARY_POLICY,
+        )
+        job_role = names.roles(self.ai, names.training_role("digit-reader"))
+        for role, service, allowed in (
+            (job_role, "sagemaker", True),
+            (job_role, "lambda", False),
+            (names.roles(self.ai, "company"), "sagemaker", False),
+        ):
+            passed = call("iam:PassRole", role, {"iam:PassedToService": f"{service}.amazonaws.com"})
+            yield self._asks(JOBS, inside, passed, allowed=allowed)
 
     def endpoints(self) -> Iterator[Assertion]:
         """Each endpoint of the network by itself."""

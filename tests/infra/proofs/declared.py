@@ -136,8 +136,19 @@ def training_machine(world: World) -> Iterator[Call]:
     names, region = world.names, world.names.environment.region
     here = f"{region}:{names.environment.accounts.ai}"
     yield call("lambda:InvokeFunction", one(world, "AWS::Lambda::Function", "Training").arn)
-    for action in ("AddTags", "CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob"):
-        yield call(f"sagemaker:{action}", f"arn:aws:sagemaker:{here}:training-job/any")
+    job = f"arn:aws:sagemaker:{here}:training-job/any"
+    for action in ("AddTags", "DescribeTrainingJob", "StopTrainingJob"):
+        yield call(f"sagemaker:{action}", job)
+    # As groundplan.training_request builds it: inside the network, encrypted, on an admitted machine, with an end.
+    in_order = {
+        "VpcSubnets": "subnet-one",
+        "VpcSecurityGroupIds": "sg-one",
+        "OutputKmsKey": key(world, "Platform"),
+        "VolumeKmsKey": key(world, "Platform"),
+        "InstanceTypes": names.environment.limits.instance_types[0],
+        "MaxRuntimeInSeconds": "3600",
+    }
+    yield call("sagemaker:CreateTrainingJob", job, {f"sagemaker:{name}": value for name, value in in_order.items()})
     for workload in ("digit-reader", "other-reader"):
         role = names.roles(names.environment.accounts.ai, names.training_role(workload))
         yield call("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"})
