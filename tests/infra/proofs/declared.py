@@ -201,7 +201,8 @@ def training(world: World, workload: str) -> Iterator[Call]:
         yield call("s3:ListBucket", f"arn:aws:s3:::{lake}", {"s3:prefix": f"{workload}/digits/train"})
         yield call("kms:Decrypt", key(world, "DataLake"), through_s3(world, lake))
     own = f"arn:aws:s3:::{artefacts}/workloads/{workload}"
-    yield call("s3:GetObject", f"{own}/code/one.tar.gz")
+    for stored in ("train.py", "workload.toml"):
+        yield call("s3:GetObject", f"{own}/code/one/{stored}")
     for part in ("output", "checkpoints"):
         for action in ("GetObject", "PutObject", "AbortMultipartUpload"):
             yield call(f"s3:{action}", f"{own}/{part}/*")
