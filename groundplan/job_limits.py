@@ -106,6 +106,29 @@ def job_denials(
     return statements
 
 
+def job_conditions(
+    limits: Limits, *, subnet_ids: Sequence[str], security_group_ids: Sequence[str], key_arn: str
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Under which conditions a role may be allowed CreateTrainingJob, by the name of the statement.
+
+    In these subnets, encrypted, on admitted machines, with an end; machines with a local disk name no key for it.
+    """
+    local = [name for name in limits.instance_types if has_local_storage(name)]
+    other = [name for name in limits.instance_types if name not in local]
+
+    def conditions(machines: Sequence[str], encrypted: Sequence[str]) -> dict[str, dict[str, Any]]:
+        named = {"VpcSubnets": subnet_ids, "VpcSecurityGroupIds": security_group_ids, "InstanceTypes": machines}
+        return {
+            "ForAllValues:StringEquals": {f"sagemaker:{key}": list(values) for key, values in named.items()},
+            "Null": {f"sagemaker:{key}": "false" for key in named},
+            "NumericLessThanEquals": {"sagemaker:MaxRuntimeInSeconds": str(limits.max_runtime_seconds)},
+            "ArnEquals": {f"sagemaker:{key}": key_arn for key in encrypted},
+        }
+
+    found = {"Train": conditions(other, ("OutputKmsKey", "VolumeKmsKey"))} if other else {}
+    return found | ({"TrainOnLocalDisks": conditions(local, ("OutputKmsKey",))} if local else {})
+
+
 def _absent(key: str) -> dict[str, dict[str, object]]:
     return {"Null": {f"sagemaker:{key}": "true"}}
 

@@ -79,7 +79,7 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
         platform=platform,
         network=network,
         lineage=Lineage(app, "Lineage", names=names, platform=platform, package=package),
-        training=Training(app, "Training", names=names, platform=platform, package=package),
+        training=Training(app, "Training", names=names, platform=platform, network=network.jobs, package=package),
         tracking=Tracking(app, "Tracking", names=names, platform=platform, package=package, size=environment.mlflow)
         if environment.mlflow
         else None,

@@ -2,6 +2,7 @@
 
 from constructs import Construct
 
+from groundplan.job_limits import job_conditions
 from groundplan.names import Names
 from groundplan_constructs import (
     FunctionPackage,
@@ -12,6 +13,7 @@ from groundplan_constructs import (
 )
 from stacks.account_stack import AccountStack
 from stacks.ai_platform import Platform
+from stacks.network import JobNetwork
 
 AT_ONCE = 2  # launches; others wait a moment and try again
 
@@ -20,7 +22,14 @@ class Training(AccountStack):
     """One state machine for every workload of the environment. It reads what is stored, and nothing of the lake."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, platform: Platform, package: FunctionPackage
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        platform: Platform,
+        network: JobNetwork,
+        package: FunctionPackage,
     ) -> None:
         super().__init__(scope, construct_id, names=names, account="ai", description="Trains by state machine")
         environment = names.environment
@@ -54,6 +63,12 @@ class Training(AccountStack):
                 launch=self.launch.function,
                 training_roles=f"arn:{self.partition}:iam::{self.account}:role{path}{names.training_role('*')}",
                 encryption_key=platform.key,
+                job_conditions=job_conditions(
+                    environment.limits,
+                    subnet_ids=network.subnet_ids,
+                    security_group_ids=network.security_group_ids,
+                    key_arn=platform.key.key_arn,
+                ),
                 log_retention_days=environment.log_retention_days,
             ),
         )

@@ -1,5 +1,6 @@
 """A state machine that trains: it claims a run, starts its job and waits for its end, and settles the claim."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,12 +22,16 @@ TRACES = ("GetSamplingRules", "GetSamplingTargets", "PutTelemetryRecords", "PutT
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingMachineProps:
-    """`launch` claims and settles (`handlers/launch_run.py`); `training_roles` is the pattern of jobs' role ARNs."""
+    """`launch` claims and settles (`handlers/launch_run.py`); `training_roles` is the pattern of jobs' role ARNs.
+
+    `job_conditions` are those under which it may create a job, a statement each (`groundplan.job_limits`).
+    """
 
     name: str
     launch: lambda_.IFunction
     training_roles: str
     encryption_key: kms.IKey
+    job_conditions: Mapping[str, Mapping[str, Mapping[str, object]]]
     log_retention_days: int
 
 
@@ -88,13 +93,12 @@ class TrainingMachine(Construct):
     def _allow_training(self, props: TrainingMachineProps) -> None:
         stack, allow = cdk.Stack.of(self), self.permissions.allow
         allow("Launch", ["lambda:InvokeFunction"], [props.launch.function_arn])
-        jobs = ("AddTags", "CreateTrainingJob", "DescribeTrainingJob", "StopTrainingJob")
-        allow(
-            "Train",
-            [f"sagemaker:{action}" for action in jobs],
-            [stack.format_arn(service="sagemaker", resource="training-job", resource_name="*")],
-            wildcard="A job is named by its run. PassRole bounds by whom it runs, and the boundary on what.",
-        )
+        jobs = stack.format_arn(service="sagemaker", resource="training-job", resource_name="*")
+        named = "A job is named by its run. PassRole bounds by whom it runs, conditions where and on what."
+        for sid, conditions in props.job_conditions.items():
+            allow(sid, ["sagemaker:CreateTrainingJob"], [jobs], conditions=conditions, wildcard=named)
+        others = ("AddTags", "DescribeTrainingJob", "StopTrainingJob")
+        allow("SeeAndStop", [f"sagemaker:{action}" for action in others], [jobs], wildcard=named)
         allow(
             "PassRole",
             ["iam:PassRole"],

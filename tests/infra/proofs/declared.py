@@ -141,8 +141,10 @@ def training_machine(world: World) -> Iterator[Call]:
         yield call(f"sagemaker:{action}", job)
     # As groundplan.training_request builds it: inside the network, encrypted, on an admitted machine, with an end.
     in_order = {
-        "VpcSubnets": "subnet-one",
-        "VpcSecurityGroupIds": "sg-one",
+        "VpcSubnets": next(world.of_type("AWS::EC2::Subnet")).name,
+        "VpcSecurityGroupIds": next(
+            group.name for group in world.of_type("AWS::EC2::SecurityGroup") if "Jobs" in group.logical_id
+        ),
         "OutputKmsKey": key(world, "Platform"),
         "VolumeKmsKey": key(world, "Platform"),
         "InstanceTypes": names.environment.limits.instance_types[0],
