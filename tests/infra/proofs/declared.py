@@ -7,6 +7,7 @@ something else is wrong. `tests/infra/proofs/test_declared.py` compares the func
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from groundplan.job_limits import has_local_storage
 from proofs.world import Resource, World
 
 
@@ -147,10 +148,15 @@ def training_machine(world: World) -> Iterator[Call]:
         ),
         "OutputKmsKey": key(world, "Platform"),
         "VolumeKmsKey": key(world, "Platform"),
-        "InstanceTypes": names.environment.limits.instance_types[0],
+        "InstanceTypes": "ml.m5.large",
         "MaxRuntimeInSeconds": "3600",
     }
     yield call("sagemaker:CreateTrainingJob", job, {f"sagemaker:{name}": value for name, value in in_order.items()})
+    local = next(name for name in names.environment.limits.instance_types if has_local_storage(name))
+    on_its_disk = {name: value for name, value in in_order.items() if name != "VolumeKmsKey"} | {
+        "InstanceTypes": local
+    }
+    yield call("sagemaker:CreateTrainingJob", job, {f"sagemaker:{key}": value for key, value in on_its_disk.items()})
     for workload in ("digit-reader", "other-reader"):
         role = names.roles(names.environment.accounts.ai, names.training_role(workload))
         yield call("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"})
