@@ -104,7 +104,7 @@ def test_before_anything_is_deployed_each_verb_says_that_it_must_be(own: Any, tm
     for channel in ("train", "validation"):
         (data / channel).mkdir(parents=True)
         (data / channel / "part-0.csv").write_text("1\n")
-    for verb in (["ingest", "digit-reader", str(data)], ["train", "digit-reader"], ["lineage", "digit-reader"]):
+    for verb in (["ingest", "digit-reader", str(data)], ["lineage", "digit-reader"]):
         done = own(*verb, "-e", "local")
         assert done.returncode == 2, done.stdout + done.stderr
         assert "first: make deploy ENV=local" in done.stderr

@@ -89,7 +89,7 @@ def test_a_failing_script_fails_the_job_with_its_reason_and_the_failure_is_recor
 ) -> None:
     job = launch({"epochs": '"many"'}, checkpoints="failing")
     assert job["TrainingJobStatus"] == "Failed"
-    assert "hyper-parameter epochs: int expected" in job["FailureReason"]
+    assert "argument --epochs: invalid int value: 'many'" in job["FailureReason"]
     assert steps(job)[-1] == "Failed"
 
     def recorded() -> Any:
@@ -98,7 +98,7 @@ def test_a_failing_script_fails_the_job_with_its_reason_and_the_failure_is_recor
         return runs[0] if runs and runs[0]["status"] == "Failed" else None
 
     run = until(recorded, "the failure in the lineage table")
-    assert "int expected" in run["failure_reason"]
+    assert "invalid int value" in run["failure_reason"]
     assert run["artefact"] is None
 
 
@@ -125,10 +125,10 @@ def test_a_run_that_was_done_is_refused_with_a_pointer_to_it(deployed: Any) -> N
 def test_a_forced_run_shows_its_progress_from_the_start_and_keeps_its_reason(deployed: Any) -> None:
     done = deployed.run("train", "digit-reader", "-e", "local", "--force", "--reason", "measure the spread")
     assert done.returncode == 0, done.stdout + done.stderr
-    for word in ("Starting", "Downloading", "Training", "started from nothing", "epoch 60/60", "Uploading"):
+    for word in ("Starting", "Downloading", "Training", "started from nothing", "metric loss=", "Uploading"):
         assert word in done.stdout
     assert "at most 1,800 s, the least of max_runtime_seconds (1,800) and what $50.00 a month pays for" in done.stdout
-    assert "Completed, epoch 60 of 60, accuracy 0.9" in done.stdout
+    assert "Completed, step 60 of 60, accuracy 0.9" in done.stdout
     [name] = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("training job ")]
     runs = json.loads(deployed.run("lineage", name, "-e", "local", "--json").stdout)["runs"]
     assert runs[0]["forced_reason"] == "measure the spread"
