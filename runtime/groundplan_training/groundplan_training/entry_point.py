@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from resource import struct_rusage
 from types import FrameType
 from typing import IO, cast
 
@@ -107,7 +108,8 @@ class EntryPoint:
         # From here on SIGCHLD is waited for, and not before: the script must not inherit that it is blocked.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         while True:
-            for pid, status in _ended():
+            for pid, status, used in _ended():
+                hardware.ended(used)
                 if pid == process.pid:
                     process.returncode = os.waitstatus_to_exitcode(status)  # it is reaped: Popen need not look for it
                     return process.returncode
@@ -230,16 +232,16 @@ def _grace_seconds() -> float:
         return GRACE_SECONDS
 
 
-def _ended() -> Iterator[tuple[int, int]]:
-    """Process id and wait status of each child that has ended: they are reaped by this."""
+def _ended() -> Iterator[tuple[int, int, struct_rusage]]:
+    """Process id, wait status and what was used by each child that has ended: they are reaped by this."""
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if not pid:
             return
-        yield pid, status
+        yield pid, status, used
 
 
 def _children() -> list[int]:

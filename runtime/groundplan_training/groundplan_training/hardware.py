@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from resource import struct_rusage
 from typing import Any
 
 EVERY_SECONDS = 1.0
@@ -24,6 +25,7 @@ class Hardware:
     folder: Path
     _done: threading.Event = field(default_factory=threading.Event)
     _cpu_seconds: float = 0.0
+    _of_ended: float = 0.0
     _busiest: float = 0.0
     _memory: int = 0
     _disk: int = 0
@@ -41,13 +43,20 @@ class Hardware:
         self._done.set()
         self._thread.join()
 
+    def ended(self, used: struct_rusage) -> None:
+        """What a process and its own children had used when it ended: between two samples much may happen."""
+        self._of_ended += used.ru_utime + used.ru_stime
+        self._memory = max(self._memory, used.ru_maxrss * 1024)
+
     def summary(self) -> dict[str, Any]:
         """What was used so far; CPU in percent of the whole machine."""
         seconds = time.monotonic() - self._began
         cpus = os.cpu_count() or 1
         return {
             "cpus": cpus,
-            "cpu_percent_mean": round(100 * self._cpu_seconds / seconds / cpus, 2) if seconds else 0.0,
+            "cpu_percent_mean": round(100 * max(self._cpu_seconds, self._of_ended) / seconds / cpus, 2)
+            if seconds
+            else 0.0,
             "cpu_percent_max": round(100 * self._busiest / cpus, 2),
             "memory_bytes_total": _memory_total(),
             "memory_bytes_max": self._memory,

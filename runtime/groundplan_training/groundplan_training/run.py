@@ -126,8 +126,8 @@ class Run:
         """Record a figure, of a slice of the data where it says so: `slice={"digit": 3}`.
 
         It belongs to the step that is being done, or was done last; steps are counted from 1. It is also a line of
-        the log, `metric accuracy=0.97 step=60/60` or `metric accuracy[digit=3]=0.91 step=60/60`, where SageMaker finds
-        it. A value that is no number is recorded as none, and said.
+        the log, `metric accuracy=0.97 step=60/60` or `metric accuracy[digit=3]=0.91 step=60/60`, where SageMaker
+        finds it. A value that is no number is recorded as none, and said.
         """
         number = float(value)
         part = {key: str(one) for key, one in (slice or {}).items()}
