@@ -51,7 +51,7 @@ class Hardware:
     def summary(self) -> dict[str, Any]:
         """What was used so far; CPU in percent of the whole machine."""
         seconds = time.monotonic() - self._began
-        cpus = os.cpu_count() or 1
+        cpus, used = os.cpu_count() or 1, max(self._cpu_seconds, self._of_ended)
         return {
             "cpus": cpus,
             "cpu_percent_mean": round(100 * max(self._cpu_seconds, self._of_ended) / seconds / cpus, 2)
