@@ -54,9 +54,7 @@ class Hardware:
         cpus, used = os.cpu_count() or 1, max(self._cpu_seconds, self._of_ended)
         return {
             "cpus": cpus,
-            "cpu_percent_mean": round(100 * max(self._cpu_seconds, self._of_ended) / seconds / cpus, 2)
-            if seconds
-            else 0.0,
+            "cpu_percent_mean": round(min(100.0, 100 * used / seconds / cpus), 2) if seconds else 0.0,
             "cpu_percent_max": round(100 * self._busiest / cpus, 2),
             "memory_bytes_total": _memory_total(),
             "memory_bytes_max": self._memory,
