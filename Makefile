@@ -94,10 +94,11 @@ proofs: setup ## what the policies of prod allow and refuse, and which mistakes 
 	@CDK_VALIDATION=false $(BIN)/cdk synth --quiet --output .groundplan/proofs --context environment=prod >&2
 	@PYTHONPATH=tests/infra $(BIN)/python -m proofs .groundplan/proofs $(if $(JSON),--json) $(if $(WRITE),--write)
 
-pages: setup ## write what is made from code: the schema of workload.toml, the planner's rules
+pages: setup ## write what is made from code: the schema of workload.toml, the planner's rules, the tables of serving
 	@mkdir -p schemas
 	@$(BIN)/python -m groundplan.workload.schema > schemas/workload.schema.json
 	@$(BIN)/python -m groundplan.planner.rules_page > docs/planner-rules.md
+	@$(BIN)/python -m groundplan.serving.page docs/serving.md
 
 bench: setup ## figures, each with the command that made it
 	@$(BIN)/python tests/bench/figures.py
