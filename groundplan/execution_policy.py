@@ -13,6 +13,7 @@ from groundplan.names import Names
 from groundplan.tracking import MLFLOW_ACTIONS
 
 SERVICES = (
+    "application-autoscaling",
     "cloudwatch",
     "codebuild",
     "dynamodb",
@@ -62,6 +63,7 @@ PARAMETER_ACTIONS = (
 )
 PASSED_TO = (
     "codebuild.amazonaws.com",
+    "events.amazonaws.com",
     "lambda.amazonaws.com",
     "sagemaker.amazonaws.com",
     "states.amazonaws.com",
@@ -125,18 +127,22 @@ BOUNDARY_ACTIONS = (
     "s3:PutObject",
     "sagemaker:AddTags",
     "sagemaker:CreateTrainingJob",
+    "sagemaker:CreateTransformJob",
     "sagemaker:DescribeEndpoint",
     "sagemaker:DescribeEndpointConfig",
     "sagemaker:DescribeModel",
     "sagemaker:DescribeModelPackage",
     "sagemaker:DescribeTrainingJob",
+    "sagemaker:DescribeTransformJob",
     "sagemaker:ListEndpoints",
     "sagemaker:ListModelPackageGroups",
     "sagemaker:ListModelPackages",
     "sagemaker:ListTrainingJobs",
     "sagemaker:StopTrainingJob",
+    "sagemaker:StopTransformJob",
     "sqs:SendMessage",
     "ssm:GetParameter",
+    "states:StartExecution",
     "sts:GetServiceBearerToken",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",

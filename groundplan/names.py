@@ -7,6 +7,7 @@ from groundplan.environment import AccountName, Environment
 
 Zone = Literal["raw", "curated", "features", "quarantine"]
 ZONES: tuple[Zone, ...] = ("raw", "curated", "features", "quarantine")
+TRAFFIC, TRAFFIC_DAYS = "traffic", 30  # prefix in the artefacts bucket, and how long what lies below it is kept
 WORKLOAD_TAG = "workload"  # the tag of a role by which policies know whose data it may see
 
 
@@ -103,6 +104,21 @@ class Names:
     def training_role(self, workload: str) -> str:
         """Execution role of a workload's training jobs; at most 54 of the 64 characters that IAM allows."""
         return f"{self.stem}-{workload}-training"
+
+    def endpoint(self, workload: str) -> str:
+        """Endpoint of a workload, and the beginning of the names of its models: at most 46 of 63 characters.
+
+        It stays from release to release; callers know it.
+        """
+        return f"{self.stem}-{workload}"
+
+    def serving_role(self, workload: str, model: str) -> str:
+        """Role of one model of a workload, of which `model` is the hash (8 digits); at most 63 of 64 characters."""
+        return f"{self.stem}-{workload}-serving-{model}"
+
+    def traffic(self, workload: str, what: Literal["capture", "requests", "answers", "failures"]) -> str:
+        """Prefix in the artefacts bucket of what a workload was asked and answered; kept for TRAFFIC_DAYS."""
+        return f"{TRAFFIC}/{workload}/{what}/"
 
     def model_package_group(self, workload: str) -> str:
         """Model package group of a workload."""

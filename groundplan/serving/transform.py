@@ -1,0 +1,65 @@
+"""The state machine that runs one transform job, as Amazon States Language."""
+
+from typing import Any
+
+from groundplan.serving.design import Fleet
+
+LONGEST_NAME = 63
+_UUID = 36
+MOST_REQUEST_MB = 6
+# Throttled, or the quota's machines are busy: later it may work. A job that fails is not run again: it would fail.
+_LATER = ["SageMaker.ThrottlingException", "SageMaker.ResourceLimitExceededException"]
+
+
+def transform_states(
+    *,
+    name: str,
+    model: str,
+    fleet: Fleet,
+    key_arn: str,
+    volume_key: str | None,
+    requests: str | None,
+    answers: str,
+    partition: str,
+) -> dict[str, Any]:
+    """One job, waited for. `requests` is a prefix; None: the object of the S3 event that starts the execution.
+
+    Raises ValueError for a machine on which no transform job runs.
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html
+    """
+    family = fleet.instance_type.split(".")[1]
+    if family[-1:] == "g" or family[-2:] == "gd":
+        raise ValueError(f"a transform job has no Graviton machines, got '{fleet.instance_type}'")
+    whose = name[: LONGEST_NAME - _UUID - 1].rstrip("-")
+    arrived = "States.Format('s3://{}/{}', $.detail.bucket.name, $.detail.object.key)"
+    where = {"S3Uri": requests} if requests else {"S3Uri.$": arrived}
+    return {
+        "Comment": f"One transform job of {name}",
+        "StartAt": "Transform",
+        "States": {
+            "Transform": {
+                "Type": "Task",
+                "Resource": f"arn:{partition}:states:::sagemaker:createTransformJob.sync",
+                "Parameters": {
+                    "TransformJobName.$": f"States.Format('{whose}-{{}}', States.UUID())",
+                    "ModelName": model,
+                    "BatchStrategy": "MultiRecord",
+                    "MaxPayloadInMB": MOST_REQUEST_MB,
+                    "TransformInput": {
+                        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", **where}},
+                        "ContentType": "application/jsonlines",
+                        "SplitType": "Line",
+                    },
+                    "TransformOutput": {"S3OutputPath": answers, "KmsKeyId": key_arn, "AssembleWith": "Line"},
+                    "TransformResources": {
+                        "InstanceType": fleet.instance_type,
+                        "InstanceCount": fleet.most,
+                        **({"VolumeKmsKeyId": volume_key} if volume_key else {}),
+                    },
+                    "ModelClientConfig": {"InvocationsMaxRetries": 3, "InvocationsTimeoutInSeconds": 600},
+                },
+                "Retry": [{"ErrorEquals": _LATER, "IntervalSeconds": 60, "MaxAttempts": 5, "BackoffRate": 2}],
+                "End": True,
+            }
+        },
+    }
