@@ -12,6 +12,7 @@ from groundplan_local.joints import joint
 from groundplan_local.mlflow_servers import MlflowServers
 from groundplan_local.queue_alarms import QueueAlarms
 from groundplan_local.sagemaker import SageMaker
+from groundplan_local.serving.operations import Endpoints
 from groundplan_local.training.operations import TrainingJobs
 
 
@@ -23,24 +24,28 @@ class Assembly:
     training_jobs: TrainingJobs
     mlflow_servers: MlflowServers
     queue_alarms: QueueAlarms
+    endpoints: Endpoints
 
     def start(self) -> None:
         """Begin what runs beside the answering of requests."""
         self.queue_alarms.start()
+        self.endpoints.measures.start()
 
     def close(self) -> None:
         """End everything that the server started."""
         self.queue_alarms.close()
+        self.endpoints.close()
         self.training_jobs.close()
         self.mlflow_servers.close()
 
 
 def assemble(state: Path) -> Assembly:
-    """The embedded AWS; training jobs and MLflow servers live below `state`."""
+    """The embedded AWS; training jobs, endpoints and MLflow servers live below `state`."""
     moto = Moto()
     training_jobs = TrainingJobs(state / "training")
     mlflow_servers = MlflowServers(state / "mlflow")
-    sagemaker = SageMaker(ControlPlane(moto), training_jobs, mlflow_servers)
+    endpoints = Endpoints(state / "serving")
+    sagemaker = SageMaker(ControlPlane(moto), training_jobs, mlflow_servers, endpoints)
 
     def answer(call: Call) -> Answer:
         return sagemaker.answer(call) if call.service.startswith("sagemaker") else moto.call(call)
@@ -51,4 +56,4 @@ def assemble(state: Path) -> Assembly:
     image_builds.install()
     invocations.install()
     state_machine_task.install()
-    return Assembly(joint("ministack.app", "app"), training_jobs, mlflow_servers, QueueAlarms())
+    return Assembly(joint("ministack.app", "app"), training_jobs, mlflow_servers, QueueAlarms(), endpoints)

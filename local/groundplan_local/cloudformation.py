@@ -8,6 +8,7 @@ from groundplan_local.connections import connect, tags_as_mapping
 from groundplan_local.joints import account_and_region, joint, mend
 from groundplan_local.network_types import NETWORK_TYPES, NetworkType
 from groundplan_local.resource_types import RESOURCE_TYPES, ResourceType
+from groundplan_local.serving_types import SERVING_TYPES, ServingType
 
 PROVISIONERS = "ministack.services.cloudformation.provisioners"
 STACKS = "ministack.services.cloudformation.stacks"
@@ -26,9 +27,13 @@ def install() -> None:
         if name in handlers:
             raise RuntimeError(f"ministack has {name} by now: take it out of network_types.py")
         handlers[name] = _network_handler(kind)
+    for name, kind in SERVING_TYPES.items():
+        if name in handlers:
+            raise RuntimeError(f"ministack has {name} by now: take it out of serving_types.py")
+        handlers[name] = _serving_handler(kind)
     for name in COMPLETIONS:
         _complete(name, handlers[name])
-    ours = {*RESOURCE_TYPES, *NETWORK_TYPES, *COMPLETIONS}
+    ours = {*RESOURCE_TYPES, *NETWORK_TYPES, *SERVING_TYPES, *COMPLETIONS}
     on_worker_thread = joint(STACKS, "_runs_on_worker_thread")
 
     def runs_on_worker_thread(resource_type: str) -> bool:
@@ -95,6 +100,19 @@ def _network_handler(kind: NetworkType) -> dict[str, Any]:
 
     def delete(reference: str, properties: Properties) -> None:
         kind.delete(_here("ec2"), reference, properties)
+
+    return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+
+
+def _serving_handler(kind: ServingType) -> dict[str, Any]:
+    def create(_: str, properties: Properties, __: str) -> Provisioned:
+        return kind.create(properties, _here)
+
+    def update(reference: str, old: Properties, new: Properties, *_: str | None) -> Provisioned:
+        return kind.update(reference, old, new, _here)
+
+    def delete(reference: str, properties: Properties) -> None:
+        kind.delete(reference, properties, _here)
 
     return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
 

@@ -1,4 +1,4 @@
-"""What moto leaves out of SageMaker's registry and endpoints: events, defaults, and the calls that end things."""
+"""What moto leaves out of SageMaker's registry: events, defaults, and the calls that end things."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,12 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from groundplan_local.bridge import Answer, Call, Moto, answer_error, answer_json
-from groundplan_local.connections import tags_as_mapping
-from groundplan_local.events import emit, milliseconds
+from groundplan_local.events import emit
 from groundplan_local.joints import account_and_region, joint
 
-# The API's words -> the events' words.
-ENDPOINT_STATES = {"Creating": "CREATING", "InService": "IN_SERVICE", "Updating": "UPDATING", "Failed": "FAILED"}
 Document = dict[str, Any]
 
 
@@ -26,9 +23,6 @@ class ControlPlane:
             "UpdateModelPackage": self._update_package,
             "DeleteModelPackage": self._delete_package,
             "DeleteModelPackageGroup": self._delete_group,
-            "CreateEndpoint": self._create_endpoint,
-            "UpdateEndpoint": self._update_endpoint,
-            "DeleteEndpoint": self._delete_endpoint,
         }
 
     def answer(self, call: Call) -> Answer:
@@ -88,45 +82,6 @@ class ControlPlane:
                 package[name] = time.isoformat(timespec="seconds").replace("+00:00", "Z")
         emit(*account_and_region(), "SageMaker Model Package State Change", package, arn)
 
-    # Endpoints ------------------------------------------------------------------------------------------------
-
-    def _create_endpoint(self, call: Call) -> Answer:
-        name: str = call.parameters()["EndpointName"]
-        answer = self._moto.call(call)
-        if answer[0] == 200:
-            self._tell_endpoint(call, name, "Creating")
-            self._tell_endpoint(call, name)
-        return answer
-
-    def _update_endpoint(self, call: Call) -> Answer:
-        asked = call.parameters()
-        endpoints: Document = _store("endpoints")
-        endpoint = endpoints.get(asked["EndpointName"])
-        if endpoint is None:
-            return answer_error("ValidationException", f'Could not find endpoint "{asked["EndpointName"]}".')
-        found = self._ask(call, "DescribeEndpointConfig", EndpointConfigName=asked["EndpointConfigName"])
-        if found[0] != 200:
-            return found
-        config: Document = json.loads(found[2])
-        self._tell_endpoint(call, asked["EndpointName"], "Updating")
-        endpoint.endpoint_config_name = asked["EndpointConfigName"]
-        endpoint.production_variants = endpoint._process_production_variants(config["ProductionVariants"])
-        endpoint.last_modified_time = datetime.now(UTC).replace(tzinfo=None)  # as moto keeps its times
-        self._tell_endpoint(call, asked["EndpointName"])
-        return answer_json({"EndpointArn": endpoint.arn})
-
-    def _delete_endpoint(self, call: Call) -> Answer:
-        name: str = call.parameters()["EndpointName"]
-        before = self._described(call, "DescribeEndpoint", EndpointName=name)
-        answer = self._moto.call(call)
-        if answer[0] == 200:
-            _emit_endpoint(before, "DELETING")
-        return answer
-
-    def _tell_endpoint(self, call: Call, name: str, status: str = "") -> None:
-        endpoint = self._described(call, "DescribeEndpoint", EndpointName=name)
-        _emit_endpoint(endpoint, ENDPOINT_STATES[status or endpoint["EndpointStatus"]])
-
     # ----------------------------------------------------------------------------------------------------------
 
     def _ask(self, call: Call, operation: str, **parameters: str) -> Answer:
@@ -145,11 +100,3 @@ def _with_body(call: Call, parameters: Mapping[str, Any]) -> Call:
 def _store(name: str) -> Document:
     account, region = account_and_region()
     return getattr(joint("moto.backends", "get_backend")("sagemaker")[account][region], name)
-
-
-def _emit_endpoint(endpoint: Document, status: str) -> None:
-    detail: Document = endpoint | {"EndpointStatus": status, "Tags": tags_as_mapping(endpoint.get("Tags", []))}
-    for name in ("CreationTime", "LastModifiedTime"):
-        if name in detail:
-            detail[name] = milliseconds(datetime.fromtimestamp(detail[name], UTC))
-    emit(*account_and_region(), "SageMaker Endpoint State Change", detail, endpoint["EndpointArn"])

@@ -1,6 +1,8 @@
 """Services that only moto has answer beside ministack's, account by account, with the events that moto leaves out."""
 
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from typing import Any
 
@@ -97,19 +99,34 @@ def test_a_group_goes_only_when_it_is_empty(embedded_aws: Any, unique: str) -> N
 
 
 def test_an_endpoints_changes_are_events_in_the_words_of_events(
-    embedded_aws: Any, received: Received, unique: str
+    embedded_aws: Any, received: Received, until: Callable[..., Any], unique: str
 ) -> None:
-    sagemaker = embedded_aws.client("sagemaker", HERE)
+    sagemaker, s3 = embedded_aws.client("sagemaker", HERE), embedded_aws.client("s3", HERE)
+    packed, script = io.BytesIO(), b"def model_fn(folder): return folder\ndef predict_fn(data, model): return data\n"
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("inference.py")
+        entry.size = len(script)
+        archive.addfile(entry, io.BytesIO(script))
+    s3.create_bucket(Bucket=unique)
+    s3.put_object(Bucket=unique, Key="model.tar.gz", Body=packed.getvalue())
     sagemaker.create_model(
-        ModelName=unique, ExecutionRoleArn=f"arn:aws:iam::{HERE}:role/Serving", PrimaryContainer={"Image": "none"}
+        ModelName=unique,
+        ExecutionRoleArn=f"arn:aws:iam::{HERE}:role/Serving",
+        PrimaryContainer={"Image": "none", "ModelDataUrl": f"s3://{unique}/model.tar.gz"},
     )
     variant = {"VariantName": "main", "ModelName": unique, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     for name in (f"{unique}-1", f"{unique}-2"):
         sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     kind = "SageMaker Endpoint State Change"
+
+    def in_service() -> bool:
+        return bool(sagemaker.describe_endpoint(EndpointName=unique)["EndpointStatus"] == "InService")
+
     sagemaker.create_endpoint(EndpointName=unique, EndpointConfigName=f"{unique}-1")
+    until(in_service)
     assert [event["EndpointStatus"] for event in received(kind)] == ["CREATING", "IN_SERVICE"]
     sagemaker.update_endpoint(EndpointName=unique, EndpointConfigName=f"{unique}-2")
+    until(in_service)
     updated = received(kind)
     assert [event["EndpointStatus"] for event in updated] == ["UPDATING", "IN_SERVICE"]
     assert updated[-1]["EndpointConfigName"] == f"{unique}-2"

@@ -22,6 +22,21 @@ POLICY = {
     "Statement": [{"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
 }
 ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": ASSUMED_BY_LAMBDA}}
+SERVING = "arn:aws:iam::888888888888:role/Serving"
+VARIANT = {
+    "VariantName": "Main",
+    "ModelName": "trial",
+    "InstanceType": "ml.m5.large",
+    "InitialInstanceCount": 1,
+    "InitialVariantWeight": 1,
+}
+SCALED = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/trial/variant/Main",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    "MinCapacity": 1,
+    "MaxCapacity": 3,
+}
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {}}
 TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {}}
 BUCKET = {"Type": "AWS::S3::Bucket", "Properties": {}}
@@ -150,6 +165,61 @@ CASES = [
         "sagemaker",
         lambda sagemaker, ids: sagemaker.describe_mlflow_tracking_server(TrackingServerName=ids["It"]),
         {"Role": ROLE},
+    ),
+    Case(
+        "AWS::SageMaker::Model",
+        {"ModelName": "trial-1", "ExecutionRoleArn": SERVING, "PrimaryContainer": {"Image": "none"}},
+        "sagemaker",
+        lambda sagemaker, ids: sagemaker.describe_model(ModelName=ids["It"].rpartition("/")[2]),
+    ),
+    Case(
+        "AWS::SageMaker::EndpointConfig",
+        {"EndpointConfigName": "trial-1", "ProductionVariants": [VARIANT]},
+        "sagemaker",
+        lambda sagemaker, ids: sagemaker.describe_endpoint_config(EndpointConfigName=ids["It"].rpartition("/")[2]),
+    ),
+    Case(
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        SCALED,
+        "application-autoscaling",
+        lambda scaling, ids: [
+            target
+            for target in scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+            if target["ResourceId"] == ids["It"].partition("|")[0]
+        ],
+    ),
+    Case(
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
+        {
+            "PolicyName": "trial",
+            "PolicyType": "TargetTrackingScaling",
+            "ScalingTargetId": reference("Target"),
+            "TargetTrackingScalingPolicyConfiguration": {
+                "TargetValue": 70,
+                "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+            },
+        },
+        "application-autoscaling",
+        lambda scaling, ids: [
+            policy
+            for policy in scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+            if policy["PolicyARN"] == ids["It"]
+        ],
+        {"Target": {"Type": "AWS::ApplicationAutoScaling::ScalableTarget", "Properties": SCALED}},
+    ),
+    Case(
+        "AWS::CloudWatch::CompositeAlarm",
+        {"AlarmName": "trial", "AlarmRule": "FALSE"},
+        "cloudwatch",
+        lambda cloudwatch, ids: cloudwatch.describe_alarms(AlarmNames=[ids["It"]], AlarmTypes=["CompositeAlarm"])[
+            "CompositeAlarms"
+        ],
+    ),
+    Case(
+        "AWS::CloudWatch::Dashboard",
+        {"DashboardName": "trial", "DashboardBody": '{"widgets": []}'},
+        "cloudwatch",
+        lambda cloudwatch, ids: cloudwatch.get_dashboard(DashboardName=ids["It"]),
     ),
     Case("AWS::IAM::Role", ROLE["Properties"], "iam", lambda iam, ids: iam.get_role(RoleName=ids["It"])),
     Case(

@@ -1,0 +1,1 @@
+"""Endpoints that really answer: models, configurations and endpoints, and the model's own inference script."""

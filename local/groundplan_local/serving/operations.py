@@ -1,0 +1,261 @@
+"""The operations of SageMaker's API about models, configurations and endpoints, and InvokeEndpoint."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from groundplan_local.bridge import Answer, Call, answer_error, answer_json
+from groundplan_local.connections import tags_as_mapping
+from groundplan_local.events import emit, milliseconds
+from groundplan_local.joints import account_and_region
+from groundplan_local.serving.endpoints import Document, Endpoint
+from groundplan_local.serving.measures import Measures
+from groundplan_local.shapes import InvalidRequestError, check_request
+
+LARGEST_BYTES = 6_291_456  # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+CHANGING = ("Creating", "Updating", "RollingBack", "Deleting")
+# The API's words -> the events' words.
+EVENT_STATES = {
+    "Creating": "CREATING",
+    "Deleting": "DELETING",
+    "Failed": "FAILED",
+    "InService": "IN_SERVICE",
+    "RollingBack": "ROLLING_BACK",
+    "Updating": "UPDATING",
+}
+KINDS = {"Model": "model", "EndpointConfig": "endpoint-config"}
+Key = tuple[str, str, str]
+
+
+class Endpoints:
+    """Every account's models, configurations and endpoints."""
+
+    def __init__(self, folder: Path) -> None:
+        self.measures = Measures()
+        self._folder = folder
+        self._kept: dict[str, dict[Key, Document]] = {kind: {} for kind in KINDS}
+        self._endpoints: dict[Key, Endpoint] = {}
+        self._lock = threading.Lock()
+        self._operations: dict[str, Callable[[Document], Answer]] = {
+            "CreateEndpoint": self._create,
+            "DescribeEndpoint": self._describe,
+            "ListEndpoints": self._list,
+            "UpdateEndpoint": self._update,
+            "DeleteEndpoint": self._delete,
+        }
+
+    def answer(self, call: Call) -> Answer | None:
+        """The answer; None for an operation about something else."""
+        if call.path.startswith("/endpoints/"):
+            return self._invoke(call)
+        operation = call.operation
+        kept = self._kind_of(operation)
+        if operation in self._operations or kept:
+            asked = call.parameters()
+            try:
+                check_request("sagemaker", operation, asked)
+            except InvalidRequestError as error:
+                return answer_error("ValidationException", str(error))
+            return self._keep(*kept, asked) if kept else self._operations[operation](asked)
+        return None
+
+    def close(self) -> None:
+        """End everything that serves."""
+        self.measures.close()
+        for endpoint in list(self._endpoints.values()):
+            endpoint.close()
+
+    # Models and configurations --------------------------------------------------------------------------------
+
+    @staticmethod
+    def _kind_of(operation: str) -> tuple[str, str] | None:
+        for kind in KINDS:
+            for verb, name in (("Create", kind), ("Describe", kind), ("Delete", kind), ("List", f"{kind}s")):
+                if operation == verb + name:
+                    return verb, kind
+        return None
+
+    def _keep(self, verb: str, kind: str, asked: Document) -> Answer:
+        store, name = self._kept[kind], str(asked.get(f"{kind}Name"))
+        key = (*account_and_region(), name)
+        arn = f"arn:aws:sagemaker:{key[1]}:{key[0]}:{KINDS[kind]}/{name}"
+        if verb == "List":
+            own = [one for (account, region, _), one in store.items() if (account, region) == key[:2]]
+            return answer_json({f"{kind}s": [{it: one[it] for it in _summary(kind)} for one in own]})
+        if verb == "Create":
+            if key in store:
+                return _refused(f'Cannot create already existing {KINDS[kind].replace("-", " ")} "{arn}".')
+            store[key] = {**asked, f"{kind}Arn": arn, "CreationTime": datetime.now(UTC).timestamp()}
+            return answer_json({f"{kind}Arn": arn})
+        if key not in store:
+            return _refused(f'Could not find {KINDS[kind].replace("-", " ")} "{arn}".')
+        if verb == "Delete":
+            del store[key]
+            return answer_json({})
+        return answer_json({name: value for name, value in store[key].items() if name != "Tags"})
+
+    def _container(self, account: str, region: str, model: str) -> Mapping[str, Any]:
+        found = self._kept["Model"].get((account, region, model), {})
+        containers: list[Document] = [*filter(None, [found.get("PrimaryContainer")]), *found.get("Containers", [])]
+        return containers[0] if containers else {}
+
+    # Endpoints ------------------------------------------------------------------------------------------------
+
+    def _create(self, asked: Document) -> Answer:
+        key, config = (*account_and_region(), asked["EndpointName"]), self._config(asked["EndpointConfigName"])
+        if config is None:
+            return self._no_config(asked["EndpointConfigName"])
+        account, region, name = key
+        with self._lock:
+            if key in self._endpoints:
+                return _refused(f'Cannot create already existing endpoint "{self._endpoints[key].arn}".')
+            self._endpoints[key] = endpoint = Endpoint(
+                name,
+                (account, region),
+                self._folder / account / region,
+                self.measures,
+                lambda model: self._container(account, region, model),
+                _tell,
+                asked.get("Tags", []),
+            )
+        endpoint.deploy(config, asked.get("DeploymentConfig", {}))
+        return answer_json({"EndpointArn": endpoint.arn})
+
+    def _update(self, asked: Document) -> Answer:
+        endpoint, config = self._endpoint(asked["EndpointName"]), self._config(asked["EndpointConfigName"])
+        if endpoint is None:
+            return _missing(asked["EndpointName"])
+        if config is None:
+            return self._no_config(asked["EndpointConfigName"])
+        with self._lock:
+            if endpoint.status in CHANGING:
+                return _refused(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+            endpoint.deploy(config, asked.get("DeploymentConfig", {}))
+        return answer_json({"EndpointArn": endpoint.arn})
+
+    def _describe(self, asked: Document) -> Answer:
+        endpoint = self._endpoint(asked["EndpointName"])
+        return answer_json(_described(endpoint)) if endpoint else _missing(asked["EndpointName"])
+
+    def _list(self, asked: Document) -> Answer:
+        place = account_and_region()
+        own = [one for (account, region, _), one in sorted(self._endpoints.items()) if (account, region) == place]
+        wanted = asked.get("StatusEquals")
+        names = ("EndpointName", "EndpointArn", "EndpointStatus", "CreationTime", "LastModifiedTime")
+        found = [_described(one) for one in own if wanted in (None, one.status)]
+        return answer_json({"Endpoints": [{name: one[name] for name in names} for one in found]})
+
+    def _delete(self, asked: Document) -> Answer:
+        endpoint = self._endpoint(asked["EndpointName"])
+        if endpoint is None:
+            return _missing(asked["EndpointName"])
+        if endpoint.status in CHANGING:
+            return _refused(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+        endpoint.status = "Deleting"
+        _tell(endpoint)
+        del self._endpoints[(*account_and_region(), endpoint.name)]
+        endpoint.close()
+        return answer_json({})
+
+    def _endpoint(self, name: str) -> Endpoint | None:
+        return self._endpoints.get((*account_and_region(), name))
+
+    def _config(self, name: str) -> Document | None:
+        return self._kept["EndpointConfig"].get((*account_and_region(), name))
+
+    def _no_config(self, name: str) -> Answer:
+        account, region = account_and_region()
+        arn = f"arn:aws:sagemaker:{region}:{account}:endpoint-config/{name}"
+        return _refused(f'Could not find endpoint configuration "{arn}".')
+
+    # Requests -------------------------------------------------------------------------------------------------
+
+    def _invoke(self, call: Call) -> Answer:
+        _, _, name, action = [*call.path.split("/"), "", "", ""][:4]
+        endpoint = self._endpoint(name)
+        if action != "invocations":
+            return _runtime(400, "ValidationError", f"{action or call.path} is not emulated on an endpoint")
+        if endpoint is None:
+            says = f"Endpoint {name} of account {account_and_region()[0]} not found."
+            return _runtime(400, "ValidationError", says)
+        if len(call.body) > LARGEST_BYTES:
+            says = f"Request size {len(call.body)} is greater than the allowed maximum of {LARGEST_BYTES} bytes."
+            return _runtime(413, "ValidationError", says)
+        headers = {key.lower(): value for key, value in call.headers.items()}
+        kind, accept = headers.get("content-type") or "application/json", headers.get("accept") or "*/*"
+        answered = endpoint.invoke(call.body, kind, accept) if endpoint.status != "Failed" else None
+        if answered is None:
+            return _runtime(400, "ValidationError", f"Endpoint {name} is not in service ({endpoint.status}).")
+        answer, variant = answered
+        if answer.status != 200:
+            return _model_error(endpoint, answer.status, answer.body.decode(errors="replace"))
+        told = {"Content-Type": answer.content_type, "x-Amzn-Invoked-Production-Variant": variant}
+        return 200, told, answer.body
+
+
+def _summary(kind: str) -> tuple[str, ...]:
+    return f"{kind}Name", f"{kind}Arn", "CreationTime"
+
+
+def _described(endpoint: Endpoint) -> Document:
+    variants = [
+        {
+            "VariantName": one["VariantName"],
+            "CurrentWeight": one.get("InitialVariantWeight", 1),
+            "DesiredWeight": one.get("InitialVariantWeight", 1),
+            **(
+                {"CurrentServerlessConfig": one["ServerlessConfig"]}
+                if "ServerlessConfig" in one
+                else {
+                    "CurrentInstanceCount": one.get("InitialInstanceCount", 1),
+                    "DesiredInstanceCount": one.get("InitialInstanceCount", 1),
+                }
+            ),
+        }
+        for one in endpoint.config.get("ProductionVariants", [])
+    ]
+    return {
+        "EndpointName": endpoint.name,
+        "EndpointArn": endpoint.arn,
+        "EndpointConfigName": endpoint.config.get("EndpointConfigName", ""),
+        "EndpointStatus": endpoint.status,
+        "ProductionVariants": variants,
+        "CreationTime": endpoint.created.timestamp(),
+        "LastModifiedTime": endpoint.changed.timestamp(),
+        **({"FailureReason": endpoint.failure} if endpoint.failure else {}),
+    }
+
+
+def _tell(endpoint: Endpoint) -> None:
+    detail = _described(endpoint) | {
+        "EndpointStatus": EVENT_STATES[endpoint.status],
+        "Tags": tags_as_mapping(endpoint.tags),
+        "CreationTime": milliseconds(endpoint.created),
+        "LastModifiedTime": milliseconds(endpoint.changed),
+    }
+    emit(endpoint.account, endpoint.region, "SageMaker Endpoint State Change", detail, endpoint.arn)
+
+
+def _refused(message: str) -> Answer:
+    return answer_error("ValidationException", message)
+
+
+def _missing(name: str) -> Answer:
+    account, region = account_and_region()
+    return _refused(f'Could not find endpoint "arn:aws:sagemaker:{region}:{account}:endpoint/{name}".')
+
+
+def _runtime(status: int, code: str, message: str, **more: Any) -> Answer:
+    told = {"Content-Type": "application/json", "x-amzn-errortype": code}
+    return status, told, json.dumps({"Message": message, **more}).encode()
+
+
+def _model_error(endpoint: Endpoint, status: int, said: str) -> Answer:
+    """Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html"""
+    kind = "server" if status >= 500 else "client"
+    log = f"arn:aws:logs:{endpoint.region}:{endpoint.account}:log-group:/aws/sagemaker/Endpoints/{endpoint.name}"
+    message = f'Received {kind} error ({status}) from primary with message "{said}".'
+    return _runtime(424, "ModelError", message, OriginalStatusCode=status, OriginalMessage=said, LogStreamArn=log)
