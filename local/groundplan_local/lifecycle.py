@@ -26,9 +26,7 @@ STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 HEALTH_PATH = "/_ministack/health"
 PROCESS = "process.json"  # where the leader of a process group is written down, in a folder of its own
-BASE_VARIABLE = (
-    "SAGEMAKER_BASE_DIR"  # whatever inherits it belongs to the training job, or the copy of a model, of that folder
-)
+BASE_VARIABLE = "SAGEMAKER_BASE_DIR"  # whatever inherits it belongs to the job, or the served model, of that folder
 MLFLOW_VARIABLE = "GROUNDPLAN_LOCAL_MLFLOW"  # likewise of an MLflow server
 # Folders below the state, and the variable by which the processes that belong to one are known.
 GROUPS = {"training": BASE_VARIABLE, "serving": BASE_VARIABLE, "mlflow": MLFLOW_VARIABLE}
