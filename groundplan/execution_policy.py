@@ -139,7 +139,6 @@ BOUNDARY_ACTIONS = (
     "sagemaker:ListModelPackages",
     "sagemaker:ListTrainingJobs",
     "sagemaker:StopTrainingJob",
-    "sagemaker:StopTransformJob",
     "sqs:SendMessage",
     "ssm:GetParameter",
     "states:StartExecution",

@@ -20,8 +20,6 @@ from groundplan_constructs.endpoint_basics import EndpointBasics
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.served_model import ServedModel
 
-# Step Functions hears of a job's end by a rule of this name, which it makes itself.
-_MANAGED_RULE = "StepFunctionsGetEventsForSageMakerTransformJobsRule"
 _AT_ONCE = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 
 
@@ -92,20 +90,10 @@ class BatchTransform(Construct):
         stack, name = cdk.Stack.of(self), self._basics.name
         permissions = Permissions(self, "Permissions", role=role, description=f"Transform jobs of {name}")
         jobs = stack.format_arn(service="sagemaker", resource="transform-job", resource_name="*")
-        each_its_own = "A job's name begins with its workload's and ends with what nobody knows before."
-        permissions.allow(
-            "RunJobs",
-            [f"sagemaker:{verb}" for verb in ("AddTags", "DescribeTransformJob", "StopTransformJob")],
-            [jobs],
-            wildcard=each_its_own,
-        )
         models = stack.format_arn(service="sagemaker", resource="model", resource_name=f"{name}-*")
+        each_its_own = "A job's name begins with its workload's and ends with what nobody knows before."
         permissions.allow("CreateJobs", ["sagemaker:CreateTransformJob"], [jobs, models], wildcard=each_its_own)
-        permissions.allow(
-            "HearOfTheirEnd",
-            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-            [stack.format_arn(service="events", resource="rule", resource_name=_MANAGED_RULE)],
-        )
+        permissions.allow("SeeJobs", ["sagemaker:DescribeTransformJob"], [jobs], wildcard=each_its_own)
         return permissions
 
     def _start(self) -> None:

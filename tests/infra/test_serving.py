@@ -240,7 +240,13 @@ def test_a_nightly_job_starts_by_the_clock_and_rings_when_it_fails_or_is_late(se
     assert rule["ScheduleExpression"] == "cron(0 22 * * ? *)"
     assert rule["Targets"][0]["DeadLetterConfig"]
     machine = json.dumps(only(served, "nightly-churn", "AWS::StepFunctions::StateMachine")["DefinitionString"])
-    for part in ("createTransformJob.sync", f"{TRAFFIC}/nightly-churn/requests/", "VolumeKmsKeyId", "KmsKeyId"):
+    for part in (
+        "sagemaker:createTransformJob",
+        "describeTransformJob",
+        f"{TRAFFIC}/nightly-churn/requests/",
+        "VolumeKmsKeyId",
+        "KmsKeyId",
+    ):
         assert part in machine
     names = {alarm.get("AlarmName") for alarm in of(served, "nightly-churn", "AWS::CloudWatch::Alarm")}
     assert {"groundplan-prod-nightly-churn-failed", "groundplan-prod-nightly-churn-late"} <= names
