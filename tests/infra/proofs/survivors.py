@@ -1,5 +1,6 @@
 """Mutations that no assertion notices, and why nothing is lost by them. A pattern of mutation ids to its reason."""
 
+_SERVING = "Only what serves a release needs it, and here is none: test_boundary.py asks it of the serving stacks."
 EXPLAINED = {
     "execution:* | PassRoles | widen action to iam:[*]": (
         "The key iam:PassedToService comes with iam:PassRole alone, so the condition lets no other action through. "
@@ -20,4 +21,11 @@ EXPLAINED = {
     "resource:*/AccessLogsPolicy* | AccessLogs | widen resource to [*]": (
         "s3:PutObject is asked of objects alone, and the policy speaks of its own bucket alone."
     ),
+    "boundary | AtMost | drop action s*:*Transform*": _SERVING,
+    "boundary | AtMost | drop action states:StartExecution": _SERVING,
+    "boundary | AtMost | widen action to states:[*]": (
+        "No role of these accounts has another action of Step Functions in its own policy; test_boundary.py says so."
+    ),
+    "execution:* | Services | drop action application-autoscaling:[*]": _SERVING,
+    "execution:* | Services | drop action states:[*]": _SERVING,
 }
