@@ -2,6 +2,7 @@
 
 from groundplan.workload.data import Data
 from groundplan.workload.drivers import Drivers, Quality
+from groundplan.workload.gate import Gate
 from groundplan.workload.model import Baseline, Custom, Foundation, FoundationModel, Measured, Model
 from groundplan.workload.read import read_trained_workload, read_workload, read_workloads, workload_names
 from groundplan.workload.training import LONGEST_HYPERPARAMETER, EarlyStopping, Training
@@ -18,6 +19,7 @@ __all__ = [
     "Force",
     "Foundation",
     "FoundationModel",
+    "Gate",
     "Measured",
     "Metering",
     "Model",

@@ -9,6 +9,7 @@ from groundplan.text import TagValue, WorkloadName
 from groundplan.toml_file import Values
 from groundplan.workload.data import Data, Sentence
 from groundplan.workload.drivers import Drivers
+from groundplan.workload.gate import Gate
 from groundplan.workload.model import Baseline, Model
 from groundplan.workload.training import Training
 
@@ -55,6 +56,7 @@ class Workload(Values):
     training: Training | None = Field(default=None, description="left out: nothing is trained here")
     plan: Force | None = None
     metering: Metering = Metering()
+    gate: Gate = Gate()
     key_metric: str = Field(min_length=1, max_length=64)  # after training, which says what is measured
 
     @field_validator("key_metric")
