@@ -5,8 +5,9 @@ from typing import Literal
 
 from groundplan.environment import AccountName, Environment
 
-Zone = Literal["raw", "curated", "features", "quarantine"]
-ZONES: tuple[Zone, ...] = ("raw", "curated", "features", "quarantine")
+Zone = Literal["raw", "curated", "features", "quarantine", "evaluation"]
+INTAKE_ZONES: tuple[Zone, ...] = ("raw", "curated", "features", "quarantine")
+ZONES: tuple[Zone, ...] = (*INTAKE_ZONES, "evaluation")
 TRAFFIC, TRAFFIC_DAYS = "traffic", 30  # prefix in the artefacts bucket, and how long what lies below it is kept
 WORKLOAD_TAG = "workload"  # the tag of a role by which policies know whose data it may see
 

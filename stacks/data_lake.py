@@ -16,7 +16,11 @@ TENANT = f"${{aws:PrincipalTag/{WORKLOAD_TAG}}}"
 
 
 class DataLake(AccountStack):
-    """Four zones, a bucket each; training roles of the ai account read what is theirs in curated and features."""
+    """Five zones, a bucket each; training roles of the ai account read what is theirs in curated and features.
+
+    Held-out sets lie in the zone evaluation, which no role of the ai account reads: what training could see proves
+    nothing of a model.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, names: Names) -> None:
         super().__init__(scope, construct_id, names=names, account="data", description="Data lake")
@@ -53,7 +57,7 @@ class DataLake(AccountStack):
             cdk.Tags.of(bucket).add("data-zone", zone)
             if zone in READ_BY_TRAINING:
                 self._let_training_read(bucket.bucket)
-            if zone == "quarantine":
+            if zone in ("quarantine", "evaluation"):
                 continue  # what lies there is in no table
             glue.CfnDatabase(
                 self,

@@ -8,7 +8,7 @@ from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from groundplan.intake import METRICS, QUARANTINED_METRIC
-from groundplan.names import ZONES, Names
+from groundplan.names import INTAKE_ZONES, Names
 from groundplan_constructs import DeadLetterQueue, FunctionPackage, PythonFunction, PythonFunctionProps
 from stacks.account_stack import AccountStack
 from stacks.data_lake import DataLake
@@ -41,7 +41,7 @@ class Intake(AccountStack):
                 reserved_concurrency=10,
                 log_retention_days=names.environment.log_retention_days,
                 environment={
-                    **{f"{zone.upper()}_BUCKET": names.lake_bucket(zone) for zone in ZONES},
+                    **{f"{zone.upper()}_BUCKET": names.lake_bucket(zone) for zone in INTAKE_ZONES},
                     "DATABASE": names.catalogue_database("curated"),
                     "LARGEST_MIB": str(LARGEST_MIB),
                 },
@@ -83,7 +83,7 @@ class Intake(AccountStack):
 
     def _permit(self, validate: PythonFunction) -> None:
         names, permissions = self.names, validate.permissions
-        bucket = {zone: f"arn:{self.partition}:s3:::{names.lake_bucket(zone)}" for zone in ZONES}
+        bucket = {zone: f"arn:{self.partition}:s3:::{names.lake_bucket(zone)}" for zone in INTAKE_ZONES}
         whole = "Every workload's files pass this one gate."
         permissions.allow("ReadRaw", ["s3:GetObject", "s3:GetObjectVersion"], [f"{bucket['raw']}/*"], wildcard=whole)
         written = [f"{bucket[zone]}/*" for zone in ("curated", "features", "quarantine")]

@@ -126,16 +126,18 @@ def _sample(line: bytes, source: str) -> Sample | Finding:
     )
 
 
-def leaks(held_out: HeldOut, manifest: Manifest, training_lines: Iterable[tuple[str, int, bytes]]) -> list[Finding]:
+def leaks(
+    held_out: HeldOut, manifest: Manifest | None, training_lines: Iterable[tuple[str, int, bytes]]
+) -> list[Finding]:
     """A finding for each held-out sample that training could have seen; none where the sets are apart.
 
     `training_lines` are key, line number and line of the training set's text files. A file of the training set that
-    is the held-out file itself is found by its sha256 in the manifest.
+    is the held-out file itself is found by its sha256 in the manifest, where there is one.
     """
     apart = "a sample that training saw proves nothing: leave it out of one of the two"
     findings = [
         Finding("held-out set", "file", entry.key, f"the training set holds this very file; {apart}")
-        for entry in manifest.entries
+        for entry in (manifest.entries if manifest else ())
         if entry.sha256 == held_out.sha256
     ]
     rows = {hashlib.sha256(sample.row.encode()).digest(): at for at, sample in enumerate(held_out.samples, 1)}

@@ -107,7 +107,7 @@ class Verdict:
             "key_metric": self.key_metric,
             "rows": rows,
             "checks": [asdict(one) for one in self.checks],
-            "speed": asdict(self.speed),
+            "speed": {name: _number(value) for name, value in asdict(self.speed).items()},
             "plan": dict(self.plan),
         }
 
@@ -157,6 +157,11 @@ def judge(
         speed=speed,
         plan=measured,
     )
+
+
+def _number(value: object) -> object:
+    """JSON has no number for NaN and infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rows(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from groundplan.text import matching
 from groundplan.toml_file import Values
 from groundplan.workload.drivers import Fraction
 
@@ -18,3 +19,6 @@ class Gate(Values):
     least_samples: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=30, description="slices with fewer are shown and not judged"
     )
+    content_type: Annotated[
+        str, matching(r"[a-z]+/[A-Za-z0-9.+-]{1,60}", "allowed: a content type such as text/csv")
+    ] = Field(default="text/csv", description="of the held-out set's requests, and of the answers")

@@ -26,6 +26,7 @@ VERBS = (
     "prices",
     "stop",
     "train",
+    "verify",
 )
 
 

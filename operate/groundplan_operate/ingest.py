@@ -16,6 +16,7 @@ from groundplan.manifest import Entry, Manifest
 from groundplan.refusal import Refused, bad
 from groundplan.workload import Workload, read_trained_workload, read_workload
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.held_out import HELD_OUT_FILE, held_out_of, put_held_out
 from groundplan_operate.lake import bucket_of, holds, upload
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.raw_file import bring_in, told
@@ -32,7 +33,8 @@ _TO_PEOPLE = Console(stderr=True)
 def ingest(workload_name: str, source: Path, table_name: str | None, environment_name: str, as_json: bool) -> None:
     """Put SOURCE, a folder with one folder below it for each channel, into the lake as the data set of WORKLOAD.
 
-    The same bytes again change nothing: they keep their place, their versions and their manifest.
+    The same bytes again change nothing: they keep their place, their versions and their manifest. A folder held-out
+    with samples.jsonl beside the channels goes where no training reads it, and the gate takes it from there.
 
     With --table, SOURCE is a CSV or Parquet file. It lands in the raw zone, is validated, and its rows are accepted
     all together or the file is quarantined with the reasons, row by row; then the exit status is 1.
@@ -70,7 +72,11 @@ def _ingest_dataset(accounts: Accounts, workload: Workload, folder: Path, as_jso
 
 
 def put_dataset(accounts: Accounts, workload: Workload, folder: Path) -> Manifest:
-    """Upload what is not there yet, write the manifest, and point `current.json` at it, in this order."""
+    """Upload what is not there yet, write the manifest, and point `current.json` at it, in this order.
+
+    A held-out set is looked at first: one that overlaps the data set is refused, and nothing is uploaded.
+    """
+    held_out = held_out_of(folder)
     base, files = f"{workload.name}/{workload.data.dataset}", _files(workload, folder)
     prefix = f"{base}/{digest(files)[:16]}"
     s3 = accounts.client("s3", "data")
@@ -86,6 +92,8 @@ def put_dataset(accounts: Accounts, workload: Workload, folder: Path) -> Manifes
     manifest = Manifest.of(bucket, prefix, entries)
     key = f"{prefix}/manifest.json"
     s3.put_object(Bucket=bucket, Key=key, Body=manifest.to_json(), ContentType="application/json")
+    if held_out:
+        put_held_out(accounts, workload, *held_out)
     pointer = json.dumps({"manifest": key, "root": manifest.root}).encode()
     s3.put_object(Bucket=bucket, Key=f"{base}/current.json", Body=pointer, ContentType="application/json")
     return manifest
@@ -108,7 +116,7 @@ def current_dataset(accounts: Accounts, workload: Workload) -> Manifest:
 
 def _files(workload: Workload, folder: Path) -> dict[str, str]:
     """Relative name to sha256; every file lies below a channel and every channel has a file."""
-    files = tree_digest(folder)
+    files = {name: sha256 for name, sha256 in tree_digest(folder).items() if name != HELD_OUT_FILE}
     channels = {name.partition("/")[0] for name in files if "/" in name}
     for channel in workload.data.channels:
         if channel not in channels:
@@ -116,7 +124,7 @@ def _files(workload: Workload, folder: Path) -> dict[str, str]:
     strangers = [name for name in files if name.partition("/")[0] not in workload.data.channels]
     if strangers:
         allowed = " or ".join(f"{channel}/" for channel in workload.data.channels)
-        raise bad(str(folder), "file", strangers[0], f"allowed: files below {allowed}")
+        raise bad(str(folder), "file", strangers[0], f"allowed: files below {allowed}, and {HELD_OUT_FILE}")
     return files
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from groundplan.canonical import file_digest
 from groundplan.intake import Failure, RawFile, Verdict
-from groundplan.names import ZONES
+from groundplan.names import INTAKE_ZONES
 from groundplan.refusal import Refused, bad
 from groundplan.table import Table, read_tables
 from groundplan.workload import Workload
@@ -32,7 +32,7 @@ def bring_in(accounts: Accounts, workload: Workload, table_name: str, file: Path
     if not (file.is_file() and file.name.isprintable() and file.suffix.lower() in (".csv", ".parquet")):
         raise bad(str(file), "name", file.name, "allowed: a file with a printable name that ends in .csv or .parquet")
     s3 = accounts.client("s3", "data")
-    buckets = {zone: bucket_of(accounts, s3, zone) for zone in ZONES}
+    buckets = {zone: bucket_of(accounts, s3, zone) for zone in INTAKE_ZONES}
     key, sha256 = f"{workload.name}/{table.name}/{file.name}", file_digest(file)
     if found := holds(s3, buckets["raw"], key, file, sha256):
         document = _verdict(s3, buckets, RawFile(key, found["VersionId"]))

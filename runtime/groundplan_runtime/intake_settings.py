@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from groundplan.names import ZONES
+from groundplan.names import INTAKE_ZONES
 from groundplan.refusal import bad
 
 
@@ -20,7 +20,7 @@ class Settings:
     def read(cls) -> "Settings":
         """From RAW_BUCKET and its like, DATABASE and LARGEST_MIB; raises BadInput that names what is missing."""
         return cls(
-            buckets={zone: _variable(f"{zone.upper()}_BUCKET") for zone in ZONES},
+            buckets={zone: _variable(f"{zone.upper()}_BUCKET") for zone in INTAKE_ZONES},
             database=_variable("DATABASE"),
             largest_mib=int(_variable("LARGEST_MIB")),
         )

@@ -179,7 +179,7 @@ def test_measured_latency_is_held_against_the_drivers(p50: float, p99: float) ->
 def test_a_speed_that_was_not_measured_is_no_speed(field: str) -> None:
     verdict = judged({}, speed=replace(SPEED, **{field: math.nan}))
     assert any("not measured" in why for why in verdict.failures)
-    canonical_json({"failures": list(verdict.failures)})
+    canonical_json(verdict.as_json())
 
 
 def test_a_ceiling_that_the_measured_speed_breaches_stops_it() -> None:

@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 
 from groundplan.intake import AGE_METRIC, DECLARATION, QUARANTINED_METRIC, RawFile
-from groundplan.names import ZONES
+from groundplan.names import INTAKE_ZONES
 from groundplan.refusal import BadInput
 from groundplan.table import read_tables
 from groundplan.workload import read_workload
@@ -29,7 +29,7 @@ KEY = "digit-reader/corrections/monday.csv"
 CONTEXT: Any = SimpleNamespace(
     function_name="validate", memory_limit_in_mb=3008, invoked_function_arn="arn", aws_request_id="request"
 )
-BUCKETS = {zone: f"trial-{zone}" for zone in ZONES}
+BUCKETS = {zone: f"trial-{zone}" for zone in INTAKE_ZONES}
 
 
 class FakeGlue:
@@ -149,9 +149,9 @@ def test_a_bad_file_is_kept_whole_beside_a_report_that_names_row_column_value_an
 def test_the_same_version_delivered_again_changes_nothing(lake: Lake, body: bytes) -> None:
     file = lake.land(body)
     lake.intake.take(file)
-    stored = {zone: lake.versions(zone) for zone in ZONES}
+    stored = {zone: lake.versions(zone) for zone in INTAKE_ZONES}
     assert lake.intake.take(file) == {"verdict": "known", "version": file.version}
-    assert {zone: lake.versions(zone) for zone in ZONES} == stored
+    assert {zone: lake.versions(zone) for zone in INTAKE_ZONES} == stored
     assert len(lake.metrics) == 1
 
 
@@ -212,7 +212,7 @@ def test_a_file_that_is_too_large_is_kept_and_told_its_size_and_the_limit(lake: 
 
 def test_a_file_that_was_deleted_before_it_was_judged_leaves_nothing(lake: Lake) -> None:
     assert lake.intake.take(RawFile(KEY, "absent"))["verdict"] == "gone"
-    assert all(lake.versions(zone) == [] for zone in ZONES)
+    assert all(lake.versions(zone) == [] for zone in INTAKE_ZONES)
 
 
 def test_the_handler_tells_the_verdict_and_logs_no_value(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:

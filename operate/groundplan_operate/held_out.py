@@ -1,0 +1,84 @@
+"""Held-out sets in the lake's evaluation zone: put there at ingest, read by the gate, out of reach of training."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from groundplan.gate import HeldOut, leaks, read_held_out
+from groundplan.manifest import Manifest
+from groundplan.refusal import BadInput, bad
+from groundplan.workload import Workload
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.lake import bucket_of, holds, upload
+
+HELD_OUT_FILE = "held-out/samples.jsonl"
+LARGEST_BYTES = 512 * 2**20
+
+
+def held_out_of(folder: Path) -> tuple[Path, HeldOut] | None:
+    """The file of a folder to be ingested, read; None where there is none. Raises BadInput, also for an overlap.
+
+    Every line of every other file of the folder is one that training may see.
+    """
+    file = folder / HELD_OUT_FILE
+    if not file.is_file():
+        return None
+    if file.stat().st_size > LARGEST_BYTES:
+        raise bad(str(file), "size", file.stat().st_size, f"allowed: at most {LARGEST_BYTES} bytes")
+    held_out = read_held_out(file.read_bytes(), str(file))
+    seen = (
+        (path.relative_to(folder).as_posix(), number, line)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != file
+        for number, line in enumerate(_lines(path), 1)
+    )
+    if found := leaks(held_out, None, seen):
+        raise BadInput(found)
+    return file, held_out
+
+
+def put_held_out(accounts: Accounts, workload: Workload, file: Path, held_out: HeldOut) -> None:
+    """Upload a set under its digest, and point `current.json` at it."""
+    s3 = accounts.client("s3", "data")
+    bucket, base = bucket_of(accounts, s3, "evaluation"), f"{workload.name}/{workload.data.dataset}"
+    key = f"{base}/{held_out.sha256}/samples.jsonl"
+    if not holds(s3, bucket, key, file, held_out.sha256):
+        upload(s3, bucket, key, file, held_out.sha256)
+    pointer = json.dumps({"key": key, "sha256": held_out.sha256}).encode()
+    s3.put_object(Bucket=bucket, Key=f"{base}/current.json", Body=pointer, ContentType="application/json")
+
+
+def current_held_out(accounts: Accounts, workload: Workload) -> HeldOut:
+    """The set that `current.json` points at; raises BadInput when there is none, or when its bytes are others."""
+    s3 = accounts.client("s3", "data")
+    bucket, base = accounts.names.lake_bucket("evaluation"), f"{workload.name}/{workload.data.dataset}"
+    try:
+        pointer: Any = json.loads(s3.get_object(Bucket=bucket, Key=f"{base}/current.json")["Body"].read())
+        content: bytes = s3.get_object(Bucket=bucket, Key=pointer["key"])["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchBucket"):
+            raise
+        how = f"put one there: groundplan ingest {workload.name} FOLDER, with FOLDER/{HELD_OUT_FILE}"
+        raise bad(f"s3://{bucket}/{base}", "held-out set", "nothing", how) from None
+    held_out = read_held_out(content, f"s3://{bucket}/{pointer['key']}")
+    if held_out.sha256 != pointer["sha256"]:
+        altered = f"it was altered: ingested with sha256 {pointer['sha256']}; ingest it again"
+        raise bad(f"s3://{bucket}/{pointer['key']}", "sha256", held_out.sha256, altered)
+    return held_out
+
+
+def training_lines(accounts: Accounts, manifest: Manifest) -> Iterator[tuple[str, int, bytes]]:
+    """Key, number and bytes of every line of a training set, as the manifest's versions have them."""
+    s3 = accounts.client("s3", "data")
+    for entry in manifest.entries:
+        answer = s3.get_object(Bucket=manifest.bucket, Key=f"{manifest.prefix}/{entry.key}", VersionId=entry.version)
+        for number, line in enumerate(answer["Body"].iter_lines(), 1):
+            yield entry.key, number, line
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
