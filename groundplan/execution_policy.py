@@ -139,6 +139,7 @@ BOUNDARY_ACTIONS = (
     "sagemaker:ListModelPackages",
     "sagemaker:ListTrainingJobs",
     "sagemaker:StopTrainingJob",
+    "sagemaker:UpdateModelPackage",
     "sqs:SendMessage",
     "ssm:GetParameter",
     "states:StartExecution",

@@ -17,7 +17,7 @@ from groundplan.gate.verdict import Verdict
 from groundplan.json_value import Json, mapping, sequence
 from groundplan.names import Names
 from groundplan.refusal import BadInput, Finding, Refused, bad
-from groundplan.release import FORMAT, ImageDigest, Release, S3Object, Sha256, Version, version_order
+from groundplan.release import FORMAT, ImageDigest, Person, Release, S3Object, Sha256, Time, Version, version_order
 from groundplan.text import matching
 from groundplan.toml_file import Values
 from groundplan.workload import Workload
@@ -30,6 +30,8 @@ Approval = Literal["Approved", "PendingManualApproval", "Rejected"]
 
 class Properties(Values):
     """What a package says of itself, as CustomerMetadataProperties: where it came from, digest by digest.
+
+    `judged_against` is the model version that served when the gate compared; None where nothing served.
 
     One environment serves for training and for inference: `environment_digest` is of both, and an image, where one
     runs, too.
@@ -50,6 +52,7 @@ class Properties(Values):
     verdict_url: S3Object
     verdict_sha256: Sha256
     held_out_sha256: Sha256
+    judged_against: str | None = None
 
     def texts(self) -> dict[str, str]:
         """As SageMaker takes them: texts of at most 256 characters."""
@@ -213,6 +216,32 @@ def unfit(package: Package) -> str:
     return ""
 
 
+class Decision(Values):
+    """A person's word, as the registry keeps it with the status: who, when, and whether in earnest."""
+
+    by: Person
+    at: Time
+    simulated: bool
+    reason: str | None = None
+
+    def text(self) -> str:
+        """As ApprovalDescription, which has at most 1,024 characters."""
+        return json.dumps(self.model_dump(exclude_none=True), sort_keys=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """Keys of `groundplan approve --json`."""
+        return {"decided_by": self.by, "decided_at": self.at, "simulated": self.simulated, "reason": self.reason}
+
+
+def decision_of(package: Package) -> Decision:
+    """Who decided; raises BadInput for a status that was set past `groundplan approve`."""
+    try:
+        return Decision.model_validate_json(package.approval_description)
+    except ValidationError:
+        allowed = "it was not decided with groundplan approve, and nobody knows by whom; verify another version"
+        raise bad(package.arn, "ApprovalDescription", package.approval_description or "nothing", allowed) from None
+
+
 def pin(
     package: Package,
     *,
@@ -221,6 +250,7 @@ def pin(
     simulated: bool,
     previous: str | None = None,
     withdrawn: Mapping[str, str] | None = None,
+    reason: str | None = None,
 ) -> Release:
     """The release of a package."""
     of = package.properties
@@ -240,6 +270,7 @@ def pin(
         approved_at=approved_at,
         simulated=simulated,
         previous=previous,
+        reason=reason,
         withdrawn=dict(withdrawn or {}),
     )
 

@@ -57,6 +57,10 @@ class Names:
         """The policy that holds people's and pipelines' roles to jobs inside the network."""
         return f"{self.stem}-job-guard"
 
+    def release_guard(self) -> str:
+        """The policy that leaves the approval of models to the approver's role, for everybody else's roles."""
+        return f"{self.stem}-release-guard"
+
     def profile(self, account: AccountName) -> str:
         """The AWS profile that the commands use for an account when there is one of this name."""
         return f"{self.stem}-{account}"
@@ -120,6 +124,10 @@ class Names:
     def traffic(self, workload: str, what: Literal["capture", "requests", "answers", "failures"]) -> str:
         """Prefix in the artefacts bucket of what a workload was asked and answered; kept for TRAFFIC_DAYS."""
         return f"{TRAFFIC}/{workload}/{what}/"
+
+    def approver_role(self) -> str:
+        """The role of the people who approve models, in the ai account."""
+        return f"{self.stem}-approver"
 
     def model_package_group(self, workload: str) -> str:
         """Model package group of a workload."""

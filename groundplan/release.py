@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from groundplan.environment import Environment
 from groundplan.names import Names
-from groundplan.refusal import BadInput, Disallowed, Finding, Refused
+from groundplan.refusal import BadInput, Disallowed, Finding, Refused, bad
 from groundplan.text import matching
 from groundplan.toml_file import Values, read_toml
 
@@ -68,8 +68,9 @@ Why = Annotated[str, matching(r"[\x20-\x7e]{10,300}", "allowed: why, in 10 to 30
 class Release(Values):
     """One pin. `image_digest` is absent where no image ran; `simulated` says that nobody approved it in earnest.
 
-    `previous` is the version that served before, to which `rollback` goes; `withdrawn` are versions that were rolled
-    back, with the reason, so that none of them is released again by accident.
+    `previous` is the version that served before, to which `rollback` goes; `reason` is why this one was rolled back
+    to or released again; `withdrawn` are versions that were rolled back, with the reason, so that none of them is
+    released again by accident.
     """
 
     format: Literal["groundplan.release/1"]
@@ -87,6 +88,7 @@ class Release(Values):
     approved_at: Time
     simulated: bool
     previous: Version | None = None
+    reason: Why | None = None
     withdrawn: Annotated[dict[Version, Why], Field(max_length=200)] = Field(default={})
 
     @model_validator(mode="after")
@@ -105,6 +107,22 @@ class Release(Values):
     def package_version(self) -> int:
         """The registry's own number of the package in its group."""
         return int(self.model_package_arn.rpartition("/")[2])
+
+
+def checked_why(text: str, field: str) -> str:
+    """A reason that the pin can hold; raises BadInput."""
+    try:
+        return TypeAdapter[str](Why).validate_python(text)
+    except ValidationError:
+        raise bad("", field, text, "allowed: why, in 10 to 300 ASCII characters on one line") from None
+
+
+def checked_version(text: str, field: str) -> str:
+    """A version as pins have it; raises BadInput."""
+    try:
+        return TypeAdapter[str](Version).validate_python(text)
+    except ValidationError:
+        raise bad("", field, text, "allowed: a version such as 1.4.0 (semver)") from None
 
 
 def release_file(workload: str, environment: str) -> Path:

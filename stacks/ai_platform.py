@@ -1,11 +1,21 @@
-"""The ai account's common ground: its key, the artefacts bucket, and where alarms are heard."""
+"""The ai account's common ground: its key, the artefacts bucket, where alarms are heard, and who approves models."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from groundplan.approval import release_denials
 from groundplan.names import TRAFFIC, TRAFFIC_DAYS, Names
-from groundplan_constructs import AccessLogBucket, AlarmTopic, EncryptedBucket, EncryptedBucketProps, EncryptionKey
+from groundplan_constructs import (
+    AccessLogBucket,
+    AlarmTopic,
+    ApproverRole,
+    ApproverRoleProps,
+    EncryptedBucket,
+    EncryptedBucketProps,
+    EncryptionKey,
+)
 from stacks.account_stack import AccountStack
 
 
@@ -52,3 +62,15 @@ class Platform(AccountStack):
             encryption_key=self.key,
             email=names.environment.alarm_email,
         ).topic
+        ApproverRole(
+            self,
+            "Approver",
+            props=ApproverRoleProps(role_name=names.approver_role(), group_prefix=names.model_package_group("")),
+        )
+        iam.ManagedPolicy(
+            self,
+            "ReleaseGuard",
+            managed_policy_name=names.release_guard(),
+            description="Leaves the approval of models to the approver's role",
+            statements=[iam.PolicyStatement.from_json(statement) for statement in release_denials(names)],
+        )

@@ -2,6 +2,7 @@
 
 from groundplan_constructs.access_log_bucket import AccessLogBucket
 from groundplan_constructs.alarm_topic import AlarmTopic
+from groundplan_constructs.approver_role import ApproverRole, ApproverRoleProps
 from groundplan_constructs.async_endpoint import AsyncEndpoint, AsyncEndpointProps
 from groundplan_constructs.batch_transform import BatchTransform, BatchTransformProps
 from groundplan_constructs.catalogued_table import CataloguedTable, CataloguedTableProps
@@ -40,6 +41,8 @@ from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
 __all__ = [
     "AccessLogBucket",
     "AlarmTopic",
+    "ApproverRole",
+    "ApproverRoleProps",
     "AsyncEndpoint",
     "AsyncEndpointProps",
     "BatchTransform",

@@ -12,6 +12,7 @@ import click
 from groundplan.refusal import BadInput, Refused
 
 VERBS = (
+    "approve",
     "check",
     "cost",
     "demo",
@@ -24,6 +25,8 @@ VERBS = (
     "new",
     "plan",
     "prices",
+    "promote",
+    "rollback",
     "stop",
     "train",
     "verify",

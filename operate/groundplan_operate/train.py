@@ -17,6 +17,7 @@ from groundplan.environment import read_environment
 from groundplan.image import LOCK
 from groundplan.prices import PriceBook, check_age, read_prices, today
 from groundplan.refusal import Refused, bad
+from groundplan.release import is_release_file
 from groundplan.run_time import run_time
 from groundplan.training_request import KIT, Inputs, LaunchDefaults
 from groundplan.workload import Workload, read_trained_workload
@@ -169,7 +170,8 @@ def gather_inputs(accounts: Accounts, workload: Workload, defaults: LaunchDefaul
     """What the run is made from; uploads the workload's code under its digest."""
     manifest = current_dataset(accounts, workload)
     folder = accounts.root / "workloads" / workload.name
-    files = tree_digest(folder)
+    # A pin says what was made of the code: with it, each release would make another run of the same code.
+    files = {name: sha256 for name, sha256 in tree_digest(folder).items() if not is_release_file(name)}
     code_digest = digest(files)
     kit = training_kit()
     kit_digest = sha256(kit).hexdigest()

@@ -10,17 +10,17 @@ from typing import Any
 
 import click
 from botocore.exceptions import ClientError
-from pydantic import TypeAdapter, ValidationError
 
 from groundplan.canonical import canonical_json
 from groundplan.environment import read_environment
 from groundplan.gate import Changed, Verdict, judge, leaks, page
+from groundplan.json_value import mapping
 from groundplan.manifest import Manifest
 from groundplan.model_package import SCHEMA, Package, Properties, model_name, next_version, register_request
 from groundplan.planner import Market
 from groundplan.prices import check_age, read_prices, today
 from groundplan.refusal import BadInput, Refused, bad
-from groundplan.release import Version, read_release
+from groundplan.release import checked_version, read_release
 from groundplan.run_record import RunRecord, read_record
 from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
@@ -29,6 +29,7 @@ from groundplan_operate.held_out import current_held_out, training_lines
 from groundplan_operate.lineage import ask
 from groundplan_operate.model_registry import ModelRegistry, check_package, read_object
 from groundplan_operate.options import as_json, in_environment, repository
+from groundplan_operate.promote import in_registry
 from groundplan_operate.train import launch_defaults
 
 
@@ -50,12 +51,11 @@ class Candidate:
 
     def of_job(self, name: str) -> str:
         """The same of the record's `job`."""
-        value = (self.record.document.get("job") or {}).get(name)
+        job = mapping(self.record.document.get("job"))
+        value = job.get(name)
         if not isinstance(value, str) or not value:
-            why = (self.record.document.get("job") or {}).get("artefact_sha256_reason")
-            raise Refused(
-                f"{self.job}: its record, {self.record_url}, has no job.{name}" + (f": {why}" if why else "")
-            )
+            why = job.get("artefact_sha256_reason") or "it is missing"
+            raise Refused(f"{self.job}: its record, {self.record_url}, has no job.{name}: {why}")
         return value
 
     @property
@@ -165,7 +165,7 @@ def _recorded(accounts: Accounts, run: Mapping[str, Any]) -> Candidate:
 
 
 def _in_service(accounts: Accounts, workload: Workload) -> tuple[Package, Candidate] | None:
-    release = read_release(accounts.root, workload.name, accounts.environment)
+    release = in_registry(accounts, workload, read_release(accounts.root, workload.name, accounts.environment))
     if release is None:
         return None
     package = ModelRegistry(accounts, workload).read(release.model_package_arn)
@@ -222,15 +222,23 @@ def _hyperparameters(of: Candidate | None) -> Mapping[str, str]:
 def register(
     accounts: Accounts, workload: Workload, candidate: Candidate, verdict: Verdict, text: str, version: str | None
 ) -> Package:
-    """Register what passed. The same run again is the version that it was; a version is given out once."""
+    """Register what passed. The same run again, against the same version in service, is the version that it was.
+
+    A version is given out once.
+    """
     registry, made = ModelRegistry(accounts, workload), candidate.made
-    same = [one for one in registry.packages() if one.properties.training_job_name == candidate.job]
+    same = [
+        one
+        for one in registry.packages()
+        if one.properties.training_job_name == candidate.job
+        and verdict.in_service in (one.properties.judged_against, one.name)
+    ]
     if same:
         if version and version != same[0].properties.version:
             raise bad("", "--version", version, f"{candidate.job} is registered as {same[0].name}, and stays that")
         return same[0]
     taken = registry.versions()
-    chosen = _checked(version) if version else next_version(taken)
+    chosen = checked_version(version, "--version") if version else next_version(taken)
     if chosen in taken:
         raise bad("", "--version", chosen, f"it is taken; allowed: {next_version(taken)}, or another that is not")
     verdict_url, verdict_sha256 = _keep(accounts, workload, candidate.job, verdict, text)
@@ -251,19 +259,13 @@ def register(
         verdict_url=verdict_url,
         verdict_sha256=verdict_sha256,
         held_out_sha256=verdict.held_out_sha256,
+        judged_against=verdict.in_service,
     )
     image = launch_defaults(accounts, workload).image
     request = register_request(
         workload, accounts.names, properties, image=image, model_data_url=made.model_data_url, verdict=verdict
     )
     return registry.create(request)
-
-
-def _checked(version: str) -> str:
-    try:
-        return TypeAdapter[str](Version).validate_python(version)
-    except ValidationError:
-        raise bad("", "--version", version, "allowed: a version such as 1.4.0 (semver)") from None
 
 
 def _claim(accounts: Accounts, workload: Workload, version: str, job: str) -> None:

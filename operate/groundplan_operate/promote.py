@@ -1,0 +1,111 @@
+"""`groundplan promote`: pin an approved model version, which is how it is released."""
+
+import json
+
+import click
+
+from groundplan.environment import read_environment
+from groundplan.model_package import Package, contradictions, decision_of, pin, unfit
+from groundplan.refusal import BadInput, Refused, bad
+from groundplan.release import Release, checked_why, read_release, release_file, version_order, write_release
+from groundplan.workload import Workload
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.model_registry import ModelRegistry, check_package, find
+from groundplan_operate.options import as_json, in_environment, repository
+
+
+@click.command
+@click.argument("subject", metavar="MODEL_VERSION")
+@in_environment
+@click.option("--again", is_flag=True, help="release a version that was rolled back; needs --reason")
+@click.option("--reason", metavar="TEXT", help="why; it is kept in the pin")
+@as_json
+def promote(subject: str, environment_name: str, again: bool, reason: str | None, as_json: bool) -> None:
+    """Release MODEL_VERSION, such as digit-reader-1.0.0: write workloads/<name>/release.<environment>.toml.
+
+    Refused unless it is approved, every digest is as it was judged, and it was judged against what serves now. Of
+    two promotions at once, one is refused. What is pinned is served by the next deployment; committed, it is how a
+    pipeline releases.
+    """
+    root = repository()
+    accounts = Accounts(root, read_environment(root, environment_name))
+    if again and not reason:
+        raise bad("", "--reason", "nothing", "--again needs it: why, in 10 to 300 characters")
+    said = checked_why(reason, "--reason") if reason else None
+    workload, package = find(accounts, subject)
+    release, changed = release_package(accounts, workload, package, again=again, reason=said)
+    told(accounts, workload, release, changed=changed, as_json=as_json)
+
+
+def release_package(
+    accounts: Accounts, workload: Workload, package: Package, *, again: bool = False, reason: str | None = None
+) -> tuple[Release, bool]:
+    """The pin, and whether it changed; raises Refused or BadInput for what may not be released."""
+    read = read_release(accounts.root, workload.name, accounts.environment)
+    now = in_registry(accounts, workload, read)
+    if now and now.version == package.properties.version:
+        if wrong := contradictions(now, package, str(release_file(workload.name, accounts.environment.name))):
+            raise BadInput(wrong)
+        return now, False
+    _fit(accounts, package)
+    withdrawn = dict(now.withdrawn) if now else {}
+    why = withdrawn.pop(package.properties.version, None)
+    if why and not again:
+        raise Refused(f"{package.name} was rolled back: {why}; release it again with --again --reason TEXT")
+    if now and not why:
+        _not_superseded(package, now, workload)
+    decision = decision_of(package)
+    release = pin(
+        package,
+        approved_by=decision.by,
+        approved_at=decision.at,
+        simulated=decision.simulated,
+        previous=now.version if now else None,
+        withdrawn=withdrawn,
+        reason=reason,
+    )
+    write_release(accounts.root, workload.name, accounts.environment, release, read)
+    return release, True
+
+
+def in_registry(accounts: Accounts, workload: Workload, release: Release | None) -> Release | None:
+    """A pin that the registry knows. The embedded AWS forgets its registry when it ends; then nothing serves."""
+    if release is None or not accounts.environment.embedded_aws:
+        return release
+    known = [one.arn for one in ModelRegistry(accounts, workload).packages()]
+    if release.model_package_arn in known:
+        return release
+    file = release_file(workload.name, accounts.environment.name)
+    click.echo(f"groundplan: {file} is of an embedded AWS that has ended; nothing of it serves", err=True)
+    return None
+
+
+def told(accounts: Accounts, workload: Workload, release: Release, *, changed: bool, as_json: bool) -> None:
+    """Say what is pinned."""
+    name, file = accounts.environment.name, release_file(workload.name, accounts.environment.name)
+    if as_json:
+        document = release.model_dump(exclude_none=True) | {"workload": workload.name, "environment": name}
+        click.echo(json.dumps(document | {"file": str(file), "changed": changed}, indent=2))
+        return
+    word = "pins" if changed else "pins already, and nothing changed:"
+    click.echo(f"{file} {word} {workload.name}-{release.version}, approved by {release.approved_by}")
+    click.echo(f"what is pinned is served after: make deploy ENV={name}")
+
+
+def _fit(accounts: Accounts, package: Package) -> None:
+    if why := unfit(package):
+        raise Refused(why)
+    check_package(accounts, package)
+
+
+def _not_superseded(package: Package, now: Release, workload: Workload) -> None:
+    """A verdict compares with what served then: with another version in service it says nothing."""
+    if version_order(package.properties.version) < version_order(now.version):
+        raise Refused(f"{package.name} is superseded by {now.version}, which serves; groundplan rollback goes back")
+    serving = f"{workload.name}-{now.version}"
+    against = package.properties.judged_against
+    if against != serving:
+        what = f"against {against}" if against else "when nothing served"
+        raise Refused(
+            f"{package.name} is superseded: it was judged {what}, and now {serving} serves; verify it again"
+        )
