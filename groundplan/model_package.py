@@ -296,5 +296,11 @@ def contradictions(release: Release, package: Package, source: str) -> list[Find
         if pinned != registered
     ]
     if why := unfit(package):
-        findings.append(Finding(source, "version", release.version, why))
-    return findings
+        return [*findings, Finding(source, "version", release.version, why)]
+    decided = decision_of(package)
+    said = (("approved_by", release.approved_by, decided.by), ("approved_at", release.approved_at, decided.at))
+    return findings + [
+        Finding(source, field, pinned, f"the registry has {known}")
+        for field, pinned, known in said
+        if pinned != known
+    ]

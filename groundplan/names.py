@@ -9,6 +9,7 @@ Zone = Literal["raw", "curated", "features", "quarantine", "evaluation"]
 INTAKE_ZONES: tuple[Zone, ...] = ("raw", "curated", "features", "quarantine")
 ZONES: tuple[Zone, ...] = (*INTAKE_ZONES, "evaluation")
 TRAFFIC, TRAFFIC_DAYS = "traffic", 30  # prefix in the artefacts bucket, and how long what lies below it is kept
+APPROVER_TAG = "model-approver"  # of the roles of people who approve; its value is the platform's stem
 WORKLOAD_TAG = "workload"  # the tag of a role by which policies know whose data it may see
 
 

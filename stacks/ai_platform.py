@@ -65,7 +65,9 @@ class Platform(AccountStack):
         ApproverRole(
             self,
             "Approver",
-            props=ApproverRoleProps(role_name=names.approver_role(), group_prefix=names.model_package_group("")),
+            props=ApproverRoleProps(
+                role_name=names.approver_role(), approves=names.stem, group_prefix=names.model_package_group("")
+            ),
         )
         iam.ManagedPolicy(
             self,

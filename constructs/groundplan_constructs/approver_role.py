@@ -6,19 +6,21 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from groundplan.names import APPROVER_TAG
 from groundplan_constructs.permissions import Permissions
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApproverRoleProps:
-    """Its name, and how the names of the platform's model package groups begin."""
+    """Its name, the tag's value by which its people are known, and how the names of model package groups begin."""
 
     role_name: str
+    approves: str
     group_prefix: str
 
 
 class ApproverRole(Construct):
-    """Assumed by people of this account to whom the company gives sts:AssumeRole on it, and by no service.
+    """Assumed by people of this account whose role carries the tag `model-approver`, and by no service.
 
     It cannot register: who makes a model and who lets it out are two.
     """
@@ -31,7 +33,9 @@ class ApproverRole(Construct):
             "Resource",
             role_name=props.role_name,
             description="People who approve models for release",
-            assumed_by=iam.AccountPrincipal(stack.account),
+            assumed_by=iam.AccountPrincipal(stack.account).with_conditions(
+                {"StringEquals": {f"aws:PrincipalTag/{APPROVER_TAG}": props.approves}}
+            ),
             max_session_duration=cdk.Duration.hours(1),
         )
         self.permissions = Permissions(self, "Permissions", role=self.role, description="What approvers may do")

@@ -26,6 +26,7 @@ VERBS = (
     "plan",
     "prices",
     "promote",
+    "reproduce",
     "rollback",
     "stop",
     "train",

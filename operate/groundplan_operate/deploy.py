@@ -22,6 +22,7 @@ from groundplan_operate.options import in_environment, repository
 from groundplan_operate.orphans import orphans
 from groundplan_operate.preflight import refuse_what_is_missing
 from groundplan_operate.preflight.questions import Site
+from groundplan_operate.promote import refuse_altered_pins
 from groundplan_operate.toolkit import STACKS, run_cdk
 
 DONE = "✅"  # how cdk begins the line of a stack that is as it should be
@@ -54,6 +55,7 @@ def _deploy(accounts: Accounts, workloads: Sequence[Workload], show: Callable[[s
     else:
         show(f"1/3  AWS, region {environment.region}")
         refuse_what_is_missing(Site(accounts, workloads))
+    refuse_altered_pins(accounts, workloads)
     show("2/3  bootstrap of the accounts")
     # Quiet: several at once would speak across each other; an error carries CDK's own line.
     each = distinct_accounts(environment)

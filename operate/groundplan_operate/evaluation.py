@@ -59,7 +59,7 @@ def answer_requests(accounts: Accounts, made: Made, requests: Sequence[str], con
             f"{accounts.environment.name}: models are evaluated in `local` only so far; in AWS this takes a "
             "processing job in the model's image, which is not built yet"
         )
-    _same_software(accounts, made)
+    same_software(accounts, made)
     with tempfile.TemporaryDirectory() as folder:
         model, code = Path(folder) / "model", Path(folder) / "code"
         _fetch_model(accounts, made, Path(folder) / "model.tar.gz", model)
@@ -90,7 +90,7 @@ def fetch_code(accounts: Accounts, name: str, workload: str, code_digest: str, t
         raise Refused(f"{name}: its code was altered: s3://{bucket}/{prefix} has digest {found}")
 
 
-def _same_software(accounts: Accounts, made: Made) -> None:
+def same_software(accounts: Accounts, made: Made) -> None:
     """The lock of this machine's Python is the one of the training, and so are the frameworks that the kit saw."""
     here = file_digest(accounts.root / LOCK)
     if here != made.environment_digest:

@@ -15,6 +15,7 @@ from groundplan.workload import Workload, read_trained_workload, workload_names
 from groundplan_operate.accounts import Accounts
 
 CHUNK_BYTES = 2**20
+_UNKNOWN = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 _GONE = ("404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion")
 
 
@@ -44,13 +45,23 @@ class ModelRegistry:
         try:
             described = self._client().describe_model_package(ModelPackageName=arn)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ValidationException":
+            if error.response["Error"]["Code"] not in _UNKNOWN:
                 raise
             raise bad("", "model package", arn, "it is not in the registry") from None
         package = read_package(described)
         if package.properties.workload != self._workload.name:
             raise bad(arn, "workload", package.properties.workload, f"allowed: {self._workload.name}")
         return package
+
+    def has(self, arn: str) -> bool:
+        """Whether there is such a package, whole or not."""
+        try:
+            self._client().describe_model_package(ModelPackageName=arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _UNKNOWN:
+                raise
+            return False
+        return True
 
     def version(self, version: str) -> Package:
         """The package of a version; raises BadInput when there is none, or more than one that claims it."""
@@ -76,7 +87,7 @@ class ModelRegistry:
                 for one in page["ModelPackageSummaryList"]
             ]
         except ClientError as error:
-            if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
+            if error.response["Error"]["Code"] not in _UNKNOWN:
                 raise
             deploy = f"make deploy ENV={self._accounts.environment.name}"
             raise bad("", "model package group", self._group, f"it does not exist; {deploy} makes it") from None

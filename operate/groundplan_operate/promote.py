@@ -1,6 +1,7 @@
 """`groundplan promote`: pin an approved model version, which is how it is released."""
 
 import json
+from collections.abc import Sequence
 
 import click
 
@@ -72,12 +73,23 @@ def in_registry(accounts: Accounts, workload: Workload, release: Release | None)
     """A pin that the registry knows. The embedded AWS forgets its registry when it ends; then nothing serves."""
     if release is None or not accounts.environment.embedded_aws:
         return release
-    known = [one.arn for one in ModelRegistry(accounts, workload).packages()]
-    if release.model_package_arn in known:
+    if ModelRegistry(accounts, workload).has(release.model_package_arn):
         return release
     file = release_file(workload.name, accounts.environment.name)
     click.echo(f"groundplan: {file} is of an embedded AWS that has ended; nothing of it serves", err=True)
     return None
+
+
+def refuse_altered_pins(accounts: Accounts, workloads: Sequence[Workload]) -> None:
+    """Raises BadInput or Refused for a pin that is not what the registry and S3 hold: asked at each deployment."""
+    for workload in workloads:
+        release = in_registry(accounts, workload, read_release(accounts.root, workload.name, accounts.environment))
+        if release is None:
+            continue
+        package = ModelRegistry(accounts, workload).read(release.model_package_arn)
+        if wrong := contradictions(release, package, str(release_file(workload.name, accounts.environment.name))):
+            raise BadInput(wrong)
+        check_package(accounts, package)
 
 
 def told(accounts: Accounts, workload: Workload, release: Release, *, changed: bool, as_json: bool) -> None:
@@ -106,6 +118,5 @@ def _not_superseded(package: Package, now: Release, workload: Workload) -> None:
     against = package.properties.judged_against
     if against != serving:
         what = f"against {against}" if against else "when nothing served"
-        raise Refused(
-            f"{package.name} is superseded: it was judged {what}, and now {serving} serves; verify it again"
-        )
+        again = f"groundplan verify {workload.name} --candidate {package.properties.training_job_name}"
+        raise Refused(f"{package.name} is superseded: it was judged {what}, and now {serving} serves; {again}")

@@ -117,7 +117,7 @@ def judge_candidate(accounts: Accounts, workload: Workload, job: str | None) -> 
         click.echo(f"groundplan: {warning}", err=True)
     candidate = _candidate(accounts, workload, job)
     held_out = current_held_out(accounts, workload)
-    manifest = _manifest(accounts, candidate)
+    manifest = manifest_of(accounts, candidate)
     if found := leaks(held_out, manifest, training_lines(accounts, manifest)):
         raise BadInput(found)
     requests = [sample.request for sample in held_out.samples]
@@ -177,7 +177,7 @@ def _in_service(accounts: Accounts, workload: Workload) -> tuple[Package, Candid
     return package, Candidate(of.training_job_name, record, of.record_url, of.record_sha256)
 
 
-def _manifest(accounts: Accounts, candidate: Candidate) -> Manifest:
+def manifest_of(accounts: Accounts, candidate: Candidate) -> Manifest:
     uri, root = candidate.text("data_manifest"), candidate.text("data_manifest_root")
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     try:

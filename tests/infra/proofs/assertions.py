@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from proofs.declared import ASSUMED_BY, Call, call, declared
+from proofs.declared import ASSUMED_BY, PEOPLE, Call, call, declared
 from proofs.deployment import deployers, does, never
 from proofs.evaluator import Request
 from proofs.jobs import job_requests, through_endpoints
@@ -248,6 +248,9 @@ class _Assertions:
         """Who becomes a role of the platform."""
         for role in self.platform:
             [(service, source)] = [entry for start, entry in ASSUMED_BY.items() if role.name.startswith(start)]
+            if service == PEOPLE:
+                yield from self._becomes(role, source)
+                continue
             arn = source.format(here=f"{self.region}:{role.account}", stem=self.world.names.stem)
             context = {"aws:SourceArn": arn, "aws:SourceAccount": role.account} if source else {}
             asked = call("sts:AssumeRole", role.arn, context)
@@ -262,6 +265,21 @@ class _Assertions:
                 yield self._asks(NOT_ASSUMED, _service(service), call(action, role.arn, context), allowed=False)
             for caller in (*outsiders(self.world), *administrators(self.world), *self.platform):
                 yield self._asks(NOT_ASSUMED, caller, call("sts:AssumeRole", role.arn), allowed=False)
+
+    def _becomes(self, role: Caller, tag: str) -> Iterator[Assertion]:
+        """People of the account whose role carries the tag; and no one without it, or with another's."""
+        stem, asked = self.world.names.stem, call("sts:AssumeRole", role.arn)
+        everybody = (*outsiders(self.world), *administrators(self.world), *self.platform)
+        for caller in everybody:
+            yield self._asks(NOT_ASSUMED, caller, asked, allowed=False)
+            if caller.account != role.account or caller in self.platform:
+                yield self._asks(NOT_ASSUMED, _tagged(caller, tag, stem), asked, allowed=False)
+        for caller in administrators(self.world):
+            if caller.account == role.account:
+                yield self._asks(NOT_ASSUMED, _tagged(caller, tag, "another-dev"), asked, allowed=False)
+                yield self._asks(ASSUMED, _tagged(caller, tag, stem), asked, allowed=True)
+        for service in FOREIGN_SERVICES:
+            yield self._asks(NOT_ASSUMED, _service(f"{service}.amazonaws.com"), asked, allowed=False)
 
     def jobs(self) -> Iterator[Assertion]:
         """Jobs under the guard and inside the boundary."""
@@ -451,6 +469,10 @@ def administrators(world: World) -> list[Caller]:
         )
         for name in ("ai", "data")
     ]
+
+
+def _tagged(caller: Caller, tag: str, value: str) -> Caller:
+    return replace(caller, name=f"{caller.name}, tagged {tag}={value}", tags={tag: value})
 
 
 def _service(name: str) -> Caller:

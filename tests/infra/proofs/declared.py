@@ -290,6 +290,15 @@ def flow_log(world: World) -> Iterator[Call]:
         yield call(f"logs:{action}", stream)
 
 
+def approver(world: World) -> Iterator[Call]:
+    """People: operate/groundplan_operate/approve.py reads a package and decides."""
+    here = f"{world.names.environment.region}:{world.names.environment.accounts.ai}"
+    package = f"arn:aws:sagemaker:{here}:model-package/{world.names.model_package_group('')}*"
+    yield call("sagemaker:DescribeModelPackage", package)
+    for word in ("Approved", "Rejected"):
+        yield call("sagemaker:UpdateModelPackage", package, {"sagemaker:ModelApprovalStatus": word})
+
+
 # Role, by how its place in the templates begins, to its calls. A role that is missing here fails a test.
 ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Lineage/RecordRole": lambda world: lineage_function(world, "Record"),
@@ -298,14 +307,17 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Network/FlowLogRole": flow_log,
     "Training/LaunchRole": launching,
     "Training/MachineRole": training_machine,
+    "Platform/Approver": approver,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
     "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
     "Workload-digit-reader/Training": lambda world: training(world, "digit-reader"),
     "Workload-other-reader/Training": lambda world: training(world, "other-reader"),
 }
 BUILD = "arn:aws:codebuild:{here}:project/{stem}-"
-# Who assumes a role: the service, and of which resources it then speaks.
+# Who assumes a role: the service, and of which resources it then speaks; or people, and the tag of theirs.
+PEOPLE = "people"
 ASSUMED_BY: dict[str, tuple[str, str]] = {
+    "Platform/Approver": (PEOPLE, "model-approver"),
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),
     "Intake/ValidateRole": ("lambda.amazonaws.com", ""),

@@ -93,7 +93,8 @@ def _like(world: World, resource: Resource, number: str) -> str:
 
 def _services(trust: dict[str, list[dict[str, dict[str, str]]]]) -> Iterator[str]:
     for statement in trust["Statement"]:
-        yield statement["Principal"]["Service"]
+        if service := statement["Principal"].get("Service"):
+            yield service
 
 
 def never(world: World, account: str) -> Iterator[Call]:
