@@ -25,7 +25,7 @@ from groundplan_operate.accounts import Accounts
 from groundplan_operate.evaluation import fetch_code, same_software
 from groundplan_operate.follow import follow
 from groundplan_operate.lineage import ask, wait_for_run
-from groundplan_operate.model_registry import fetch_object, find, read_object
+from groundplan_operate.model_registry import check_package, fetch_object, find, read_object
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.verify import Candidate, manifest_of
 
@@ -74,9 +74,9 @@ def reproduced(
 ) -> Reproduction:
     """Verify, run, compare. Raises Refused for a piece that is missing or altered, and for a run that fails."""
     of = package.properties
-    content = read_object(
-        accounts.client("s3", "ai"), of.record_url, sha256=of.record_sha256, what=f"{package.name}: its record"
-    )
+    s3, what = accounts.client("s3", "ai"), f"{package.name}: its record"
+    content = read_object(s3, of.record_url, sha256=of.record_sha256, what=what)
+    check_package(accounts, package)  # what is compared with at the end is there, too
     before = Candidate(of.training_job_name, read_record(content, of.record_url), of.record_url, of.record_sha256)
     _verify(accounts, package, before, show)
     name = _launch(accounts, workload, before)

@@ -91,6 +91,7 @@ def lineage_function(world: World, name: str) -> Iterator[Call]:
     for action, resource in (
         ("DescribeTrainingJob", "training-job/any"),
         ("DescribeModelPackage", "model-package/any/1"),
+        ("DescribeModelPackage", f"model-package/{names.model_package_group('digit-reader')}/1"),
         ("DescribeEndpoint", "endpoint/any"),
         ("DescribeEndpointConfig", "endpoint-config/any"),
         ("DescribeModel", "model/any"),
@@ -293,7 +294,7 @@ def flow_log(world: World) -> Iterator[Call]:
 def approver(world: World) -> Iterator[Call]:
     """People: operate/groundplan_operate/approve.py reads a package and decides."""
     here = f"{world.names.environment.region}:{world.names.environment.accounts.ai}"
-    package = f"arn:aws:sagemaker:{here}:model-package/{world.names.model_package_group('')}*"
+    package = f"arn:aws:sagemaker:{here}:model-package/{world.names.model_package_group('digit-reader')}/1"
     yield call("sagemaker:DescribeModelPackage", package)
     for word in ("Approved", "Rejected"):
         yield call("sagemaker:UpdateModelPackage", package, {"sagemaker:ModelApprovalStatus": word})
