@@ -21,11 +21,11 @@ from groundplan.gate import Speed
 from groundplan.gate import answer as answering
 from groundplan.image import LOCK
 from groundplan.refusal import Refused
+from groundplan.training_request import KIT
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.model_registry import fetch_object
 
 INFERENCE = "inference.py"
-KIT = "groundplan_training.pyz"  # lies beside the code in the job's channel, under a digest of its own
 LONGEST_SECONDS = 3600
 LARGEST_MODEL_BYTES = 20 * 2**30
 
@@ -38,7 +38,9 @@ class Made:
     workload: str
     model_data_url: str
     model_data_sha256: str
+    code_uri: str
     code_digest: str
+    kit_digest: str | None
     environment_digest: str
     frameworks: dict[str, str]
 
@@ -63,31 +65,41 @@ def answer_requests(accounts: Accounts, made: Made, requests: Sequence[str], con
     with tempfile.TemporaryDirectory() as folder:
         model, code = Path(folder) / "model", Path(folder) / "code"
         _fetch_model(accounts, made, Path(folder) / "model.tar.gz", model)
-        fetch_code(accounts, made.name, made.workload, made.code_digest, code)
+        fetch_code(accounts, made, code)
         if not (code / INFERENCE).is_file():
             raise Refused(f"{made.name}: its code has no {INFERENCE}, which answers for it as on an endpoint")
         return _run(made, code, model, requests, content_type)
 
 
-def fetch_code(accounts: Accounts, name: str, workload: str, code_digest: str, target: Path) -> None:
-    """The code of a run; raises Refused when it is not there any more or not the one of the digest."""
-    bucket, prefix = accounts.names.artefacts_bucket(), f"workloads/{workload}/code/{code_digest}/"
-    s3 = accounts.client("s3", "ai")
+def fetch_code(accounts: Accounts, made: Made, target: Path) -> None:
+    """The code of a run; raises Refused when it is not there any more or not the one of its digest.
+
+    The training kit lies beside it under a digest of its own, and is left where it is.
+    """
+    bucket, place = accounts.names.artefacts_bucket(), made.code_uri.rstrip("/")
+    prefix = place.removeprefix(f"s3://{bucket}/") + "/"
+    if not prefix.startswith(f"workloads/{made.workload}/code/") or ".." in prefix.split("/"):
+        raise Refused(f"{made.name}: its code, {place}, lies elsewhere than the platform puts code")
+    s3, kit_digest = accounts.client("s3", "ai"), None
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", ()):
             relative = str(entry["Key"]).removeprefix(prefix)
-            if relative == KIT:
-                continue
-            file = target / relative
             if ".." in Path(relative).parts:
-                raise Refused(f"{name}: s3://{bucket}/{entry['Key']} climbs out of its folder")
+                raise Refused(f"{made.name}: s3://{bucket}/{entry['Key']} climbs out of its folder")
+            file = target / relative
             file.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(bucket, entry["Key"], str(file))
+            if relative == KIT:
+                kit_digest = file_digest(file)
+                file.unlink()
     if not target.is_dir():
-        raise Refused(f"{name}: its code, s3://{bucket}/{prefix}, is not there any more")
+        raise Refused(f"{made.name}: its code, {place}, is not there any more")
     found = digest(tree_digest(target))
-    if found != code_digest:
-        raise Refused(f"{name}: its code was altered: s3://{bucket}/{prefix} has digest {found}")
+    if found != made.code_digest:
+        raise Refused(f"{made.name}: its code was altered: {place} has digest {found}, not {made.code_digest}")
+    if made.kit_digest and kit_digest != made.kit_digest:
+        now = f"has sha256 {kit_digest}" if kit_digest else "is not there any more"
+        raise Refused(f"{made.name}: its training kit, {place}/{KIT}, {now}; its record has {made.kit_digest}")
 
 
 def same_software(accounts: Accounts, made: Made) -> None:

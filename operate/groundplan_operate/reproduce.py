@@ -100,7 +100,7 @@ def _verify(accounts: Accounts, package: Package, before: Candidate, show: Calla
     """Every digest of the record, against what is there now."""
     made, s3 = before.made, accounts.client("s3", "data")
     with tempfile.TemporaryDirectory() as folder:
-        fetch_code(accounts, package.name, made.workload, made.code_digest, Path(folder) / "code")
+        fetch_code(accounts, made, Path(folder) / "code")
     show(f"code {made.code_digest[:12]}: as it was")
     manifest = manifest_of(accounts, before)
     for entry in manifest.entries:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from groundplan.canonical import canonical_json
 from groundplan.environment import read_environment
 from groundplan.gate import Changed, Verdict, judge, leaks, page
-from groundplan.json_value import mapping
+from groundplan.json_value import mapping, sequence
 from groundplan.manifest import Manifest
 from groundplan.model_package import SCHEMA, Package, Properties, model_name, next_version, register_request
 from groundplan.planner import Market
@@ -58,6 +58,13 @@ class Candidate:
             raise Refused(f"{self.job}: its record, {self.record_url}, has no job.{name}: {why}")
         return value
 
+    def _code_uri(self) -> str:
+        request = mapping(self.record.document.get("request"))
+        for channel in map(mapping, sequence(request.get("InputDataConfig"))):
+            if channel.get("ChannelName") == "code":
+                return str(mapping(mapping(channel.get("DataSource")).get("S3DataSource")).get("S3Uri") or "")
+        raise Refused(f"{self.job}: its record, {self.record_url}, has no request with a channel code")
+
     @property
     def made(self) -> Made:
         """What is needed to run its model."""
@@ -66,7 +73,9 @@ class Candidate:
             workload=self.text("workload"),
             model_data_url=self.of_job("artefact"),
             model_data_sha256=self.of_job("artefact_sha256"),
+            code_uri=self._code_uri(),
             code_digest=self.text("code_digest"),
+            kit_digest=self.record.document.get("kit_digest") or None,
             environment_digest=self.text("environment_digest"),
             frameworks=dict(self.record.document.get("frameworks") or {}),
         )

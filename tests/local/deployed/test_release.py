@@ -1,0 +1,132 @@
+"""From a trained model to a released one and back, on the deployed platform, with the commands that people use."""
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundplan.release import release_file
+
+ROOT = Path(__file__).parents[3]
+GROUP = "arn:aws:sagemaker:us-east-1:222222222222:model-package/groundplan-local-digit-reader"
+PIN = ROOT / release_file("digit-reader", "local")
+
+
+@pytest.fixture
+def unpinned() -> Generator[None]:
+    """No pin before, and none after."""
+    PIN.unlink(missing_ok=True)
+    yield
+    PIN.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def ends(deployed: Any) -> Callable[..., Any]:
+    """`ends(status, *arguments)`: what a command said, on both streams, which must end so."""
+
+    def run(status: int, *arguments: str) -> str:
+        done = deployed.run(*arguments)
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return str(done.stdout + done.stderr)
+
+    return run
+
+
+def place(uri: str) -> Mapping[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return {"Bucket": bucket, "Key": key}
+
+
+@pytest.mark.usefixtures("unpinned")
+def test_a_model_is_gated_approved_released_and_made_again(
+    deployed: Any, ends: Callable[..., str], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    told = ends(0, "verify", "digit-reader", "--html", str(page))
+    assert "digit-reader-1.0.0 is registered, PendingManualApproval" in told
+    assert "✓ Passed" in page.read_text()
+    again = json.loads(deployed.run("verify", "digit-reader", "--json").stdout)
+    assert again["model_package"]["name"] == "digit-reader-1.0.0"
+
+    # Nothing gets past the person.
+    assert "a person approves it" in ends(1, "promote", "digit-reader-1.0.0")
+    assert not PIN.exists()
+    assert "(simulated)" in ends(0, "approve", "digit-reader-1.0.0")
+    replayed = json.loads(deployed.run("approve", "digit-reader-1.0.0", "--json").stdout)
+    assert replayed["changed"] is False
+    assert "assumed-role/groundplan-local-approver/" in replayed["decided_by"]
+
+    assert "pins digit-reader-1.0.0" in ends(0, "promote", "digit-reader-1.0.0")
+    pinned = PIN.read_text()
+    assert "nothing changed" in ends(0, "promote", "digit-reader-1.0.0")
+    assert PIN.read_text() == pinned
+    assert "nothing served before" in ends(1, "rollback", "digit-reader", "--reason", "it misreads eights")
+
+    made = json.loads(deployed.run("reproduce", "digit-reader-1.0.0", "--json").stdout)
+    assert (made["result"], made["differences"]) == ("identical bytes", [])
+
+    # A pin that was edited by hand is not deployed.
+    PIN.write_text(
+        pinned.replace('code_digest = "', 'code_digest = "0', 1).replace('"\nfingerprint', '"\nfingerprint')
+    )
+    assert "64 lower-case hex digits" in ends(2, "deploy")
+    PIN.write_text(pinned.replace('approved_by = "', 'approved_by = "x', 1))
+    assert "the registry has" in ends(2, "deploy")
+    PIN.write_text(pinned)
+
+    # Nor is one whose artefact changed by a byte, or vanished.
+    s3 = deployed.client("s3")
+    model = place(
+        next(line.partition('"')[2][:-1] for line in pinned.splitlines() if line.startswith("model_data_url"))
+    )
+    content = s3.get_object(**model)["Body"].read()
+    s3.put_object(**model, Body=content[:-1] + bytes([content[-1] ^ 1]))
+    assert "was altered" in ends(1, "deploy")
+    assert "was altered" in ends(1, "reproduce", "digit-reader-1.0.0")
+    s3.delete_object(**model)
+    assert "is not there any more" in ends(1, "deploy")
+    s3.put_object(**model, Body=content)
+
+
+@pytest.mark.usefixtures("unpinned")
+def test_what_was_registered_past_the_gate_is_not_released(deployed: Any, ends: Callable[..., str]) -> None:
+    sagemaker = deployed.client("sagemaker")
+    arn = sagemaker.create_model_package(
+        ModelPackageGroupName="groundplan-local-digit-reader",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [{"Image": "image", "ModelDataUrl": "s3://groundplan/model.tar.gz"}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    )["ModelPackageArn"]
+    try:
+        assert "not registered by groundplan verify" in ends(2, "promote", arn)
+        assert "not registered by groundplan verify" in ends(2, "approve", arn)
+    finally:
+        sagemaker.delete_model_package(ModelPackageName=arn)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("verify", "digit-reader", "--candidate", "no-such-job"), "a training job that completed"),
+        (("verify", "fraud-scorer"), "trains nothing"),
+        (("approve", "digit-reader"), "<workload>-<version>"),
+        (("approve", "digit-reader-7.0.0"), "not in the registry"),
+        (("approve", "digit-reader-1.0.0", "--reject"), "--reject needs it"),
+        (("promote", "digit-reader-1.0.0", "--again"), "--again needs it"),
+        (
+            ("promote", "arn:aws:sagemaker:us-east-1:222222222222:model-package/groundplan-local-digit-reader/99"),
+            "not",
+        ),
+        (("rollback", "digit-reader", "--reason", "short"), "10 to 300"),
+        (("reproduce", "digit-reader-7.0.0"), "not in the registry"),
+    ],
+)
+@pytest.mark.usefixtures("unpinned")
+def test_what_cannot_be_is_said(ends: Callable[..., str], arguments: tuple[str, ...], said: str) -> None:
+    assert said in ends(2, *arguments)
