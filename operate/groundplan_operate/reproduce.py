@@ -18,6 +18,7 @@ from groundplan.environment import read_environment
 from groundplan.json_value import mapping
 from groundplan.manifest import Manifest
 from groundplan.model_package import Package
+from groundplan.prices import read_prices
 from groundplan.refusal import Refused
 from groundplan.run_record import RunRecord, read_record
 from groundplan.workload import Workload
@@ -81,12 +82,13 @@ def reproduced(
     _verify(accounts, package, before, show)
     name = _launch(accounts, workload, before)
     show(f"training job {name}")
-    job = follow(accounts, name, show)
-    if job["status"] != "Completed":
-        raise Refused(f"{name}: {job['status']}; {job['failure_reason'] or 'no reason'}")
+    book = read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor())
+    job = follow(accounts, workload, book, name, show)
+    if job["TrainingJobStatus"] != "Completed":
+        raise Refused(f"{name}: {job['TrainingJobStatus']}; {job.get('FailureReason') or 'no reason'}")
     if not wait_for_run(accounts, name):
         raise Refused(f"{name} is done, but not in the lineage yet, and its record is not there to compare")
-    run: Mapping[str, Any] = ask(accounts, name)["runs"][0]
+    run: Mapping[str, Any] = ask(accounts, name).runs[0]
     with tempfile.TemporaryDirectory() as folder:
         differences = _compare_files(accounts, package, run, Path(folder))
     if not differences:

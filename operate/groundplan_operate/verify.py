@@ -155,7 +155,7 @@ def judge_candidate(accounts: Accounts, workload: Workload, job: str | None) -> 
 
 
 def _candidate(accounts: Accounts, workload: Workload, job: str | None) -> Candidate:
-    runs: list[Mapping[str, Any]] = ask(accounts, workload.name)["runs"]
+    runs = ask(accounts, workload.name).runs
     completed = [run for run in runs if run["status"] == "Completed"]
     named = [run for run in completed if run["name"] == job] if job else completed
     if not named:
