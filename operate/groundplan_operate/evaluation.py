@@ -111,12 +111,21 @@ def same_software(accounts: Accounts, made: Made) -> None:
             f"{made.environment_digest}; train it again, or check out what it was trained with"
         )
     for framework, version in made.frameworks.items():
-        try:
-            installed = importlib.metadata.version(framework)
-        except importlib.metadata.PackageNotFoundError:
-            installed = "nothing"
-        if installed != version:
+        installed = _installed(framework)
+        if not f"{installed}.".startswith(f"{version}."):
             raise Refused(f"{made.name}: it was trained with {framework} {version}, and here is {installed}")
+
+
+def _installed(framework: str) -> str:
+    """Its version here, or `nothing`."""
+    if framework == "python":
+        return platform.python_version()
+    # A record may name a module, such as sklearn, where its distribution has another name.
+    named = importlib.metadata.packages_distributions().get(framework, [framework])
+    try:
+        return importlib.metadata.version(named[0])
+    except importlib.metadata.PackageNotFoundError:
+        return "nothing"
 
 
 def _fetch_model(accounts: Accounts, made: Made, archive: Path, target: Path) -> None:
