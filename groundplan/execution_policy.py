@@ -158,7 +158,7 @@ def boundary_policy(environment: Environment) -> dict[str, Any]:
     pass_role = _allow("JobRoles", ["iam:PassRole"], "arn:aws:iam::*:role/*-training", to_jobs)
     mlflow = _named("sagemaker-mlflow", MLFLOW_ACTIONS) if environment.mlflow else []
     at_most = _allow("AtMost", [*BOUNDARY_ACTIONS, *mlflow], "*")
-    return _document([at_most, pass_role, *job_denials(environment.limits)])
+    return _document([at_most, pass_role, *_of_admitted(job_denials(environment.limits))])
 
 
 def execution_policy(names: Names, account: str) -> dict[str, Any]:
@@ -185,6 +185,12 @@ def execution_policy(names: Names, account: str) -> dict[str, Any]:
             _allow("PassRoles", ["iam:PassRole"], role, {"StringEquals": {"iam:PassedToService": list(PASSED_TO)}}),
         ]
     )
+
+
+def _of_admitted(denials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These statements for the actions that the boundary admits; all others it refuses by not naming them."""
+    kept = ({**denial, "Action": [it for it in denial["Action"] if it in BOUNDARY_ACTIONS]} for denial in denials)
+    return [denial for denial in kept if denial["Action"]]
 
 
 def _named(service: str, actions: tuple[str, ...]) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from groundplan.environment import read_environment
 from groundplan.execution_policy import BOUND_IAM_ACTIONS, boundary_policy, execution_policy
+from groundplan.job_limits import job_denials
 from groundplan.names import Names
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,15 @@ def test_the_boundary_holds_no_iam_but_roles_for_training_jobs_and_no_wildcard_a
     harmless = "sts:GetServiceBearerToken"
     actions = set(statement["Action"]) - {harmless}
     assert not [action for action in actions if action.startswith(("iam:", "sts:")) or "*" in action]
+
+
+def test_the_boundary_denies_what_it_admits_and_no_more(names: Names) -> None:
+    [at_most, *others] = boundary_policy(names.environment)["Statement"]
+    denied = {statement["Sid"]: set(statement["Action"]) for statement in others if not allows(statement)}
+    wanted = {statement["Sid"]: set(statement["Action"]) for statement in job_denials(names.environment.limits)}
+    admitted = set(at_most["Action"])
+    assert {"sagemaker:CreateTrainingJob", "sagemaker:CreateTransformJob"} <= admitted
+    assert denied == {sid: actions & admitted for sid, actions in wanted.items() if actions & admitted}
 
 
 def test_stack_outputs_can_be_read_and_commands_on_machines_cannot_be_sent(statements: dict[str, Any]) -> None:

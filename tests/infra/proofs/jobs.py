@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsa
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from groundplan.execution_policy import BOUNDARY_ACTIONS
 from proofs.declared import Call, call, key, training
 from proofs.evaluator import Value
 from proofs.world import BOUNDARY, OTHER_ORGANISATION, STRANGER, Caller, World
@@ -61,29 +62,32 @@ def job_requests(world: World) -> Iterator[JobRequest]:
         administrator=True,
     )
     bounded = Caller(
-        "role whose boundary admits jobs, for the boundary's own denials",
+        "role inside the boundary that has every permission",
         f"arn:aws:iam::{ai}:role/pipeline",
         ai,
-        policies=(BOUNDARY,),
+        boundary=BOUNDARY,
         administrator=True,
     )
     good, wrong = _good(world), _wrong(world)
     for caller in (guarded, bounded):
         for action, names in KEYS_OF.items():
+            at_all = caller is guarded or f"sagemaker:{action}" in BOUNDARY_ACTIONS
             right = {f"sagemaker:{name}": good[name] for name in names.split()}
-            yield JobRequest(caller, f"sagemaker:{action}", right, allowed=True)
+            yield JobRequest(caller, f"sagemaker:{action}", right, allowed=at_all)
             for name in names.split():
                 key_name = f"sagemaker:{name}"
                 rest = {other: value for other, value in right.items() if other != key_name}
                 lenient = name == "InstanceTypes" or (action, name) in NOT_NEEDED
-                yield JobRequest(caller, f"sagemaker:{action}", rest, allowed=lenient)
+                yield JobRequest(caller, f"sagemaker:{action}", rest, allowed=at_all and lenient)
                 for value in wrong[name]:
                     known = caller is guarded or name not in OF_THE_NETWORK
-                    yield JobRequest(caller, f"sagemaker:{action}", {**right, key_name: value}, allowed=not known)
+                    yield JobRequest(
+                        caller, f"sagemaker:{action}", {**right, key_name: value}, allowed=at_all and not known
+                    )
             if "VolumeKmsKey" in names and "InstanceTypes" in names and "Notebook" not in action:
                 local = {**right, "sagemaker:InstanceTypes": ["ml.g5.xlarge"]}
                 del local["sagemaker:VolumeKmsKey"]
-                yield JobRequest(caller, f"sagemaker:{action}", local, allowed=True)
+                yield JobRequest(caller, f"sagemaker:{action}", local, allowed=at_all)
 
 
 def _good(world: World) -> dict[str, Value]:
