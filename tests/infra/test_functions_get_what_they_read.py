@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from groundplan.names import ZONES
+from groundplan.names import INTAKE_ZONES
 from groundplan.refusal import BadInput
 from groundplan_runtime.intake_settings import Settings as IntakeSettings
 from groundplan_runtime.launch_settings import Settings as LaunchSettings
@@ -72,7 +72,7 @@ def test_the_intake_finds_its_settings(assembly: Any, monkeypatch: pytest.Monkey
     for name, value in function["Environment"]["Variables"].items():
         monkeypatch.setenv(name, value)
     settings = IntakeSettings.read()
-    assert settings.buckets == {zone: assembly.names.lake_bucket(zone) for zone in ZONES}
+    assert settings.buckets == {zone: assembly.names.lake_bucket(zone) for zone in INTAKE_ZONES}
     assert settings.database == assembly.names.catalogue_database("curated")
     # The file, its parts, and twice its rows as Parquet lie on the function's disk at most; and some room.
     assert settings.largest_mib * 5 <= function["EphemeralStorage"]["Size"]

@@ -35,6 +35,8 @@ DEPLOYS = "CloudFormation deploys what the stacks hold"
 CONFINED = "and cannot leave the boundary, its names or its account"
 BOUNDARY = "no role opens the lake, drops logs or deletes keys, whatever its policies say"
 
+# What the boundary admits for what serves a release, of which prod has none: test_boundary.py judges these stacks.
+SERVING_ALONE = {"states:StartExecution"}
 ACCOUNT = re.compile(r"\b[0-9]{12}\b")
 # What nobody needs who only works: actions that open, delete or take over, by service.
 OBJECT_ACTIONS = (
@@ -198,7 +200,7 @@ class _Assertions:
 
     def boundary(self) -> Iterator[Assertion]:
         """A role that was given everything still cannot do what no role of the platform does."""
-        needed = {entry.action for calls in self.declared.values() for entry in calls}
+        needed = {entry.action for calls in self.declared.values() for entry in calls} | SERVING_ALONE
         for caller in self.platform:
             for asked in self._universe():
                 if asked.action not in needed:
@@ -278,6 +280,8 @@ class _Assertions:
             if caller.account == role.account:
                 yield self._asks(NOT_ASSUMED, _tagged(caller, tag, "another-dev"), asked, allowed=False)
                 yield self._asks(ASSUMED, _tagged(caller, tag, stem), asked, allowed=True)
+                for action in ("sts:TagSession", "sts:SetSourceIdentity"):
+                    yield self._asks(NOT_ASSUMED, _tagged(caller, tag, stem), call(action, role.arn), allowed=False)
         for service in FOREIGN_SERVICES:
             yield self._asks(NOT_ASSUMED, _service(f"{service}.amazonaws.com"), asked, allowed=False)
 

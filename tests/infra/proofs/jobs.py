@@ -81,9 +81,8 @@ def job_requests(world: World) -> Iterator[JobRequest]:
                 yield JobRequest(caller, f"sagemaker:{action}", rest, allowed=at_all and lenient)
                 for value in wrong[name]:
                     known = caller is guarded or name not in OF_THE_NETWORK
-                    yield JobRequest(
-                        caller, f"sagemaker:{action}", {**right, key_name: value}, allowed=at_all and not known
-                    )
+                    asked = {**right, key_name: value}
+                    yield JobRequest(caller, f"sagemaker:{action}", asked, allowed=at_all and not known)
             if "VolumeKmsKey" in names and "InstanceTypes" in names and "Notebook" not in action:
                 local = {**right, "sagemaker:InstanceTypes": ["ml.g5.xlarge"]}
                 del local["sagemaker:VolumeKmsKey"]

@@ -23,9 +23,5 @@ EXPLAINED = {
     ),
     "boundary | AtMost | drop action s*:*Transform*": _SERVING,
     "boundary | AtMost | drop action states:StartExecution": _SERVING,
-    "boundary | AtMost | widen action to states:[*]": (
-        "No role of these accounts has another action of Step Functions in its own policy; test_boundary.py says so."
-    ),
     "execution:* | Services | drop action application-autoscaling:[*]": _SERVING,
-    "execution:* | Services | drop action states:[*]": _SERVING,
 }
