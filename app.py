@@ -13,7 +13,8 @@ import aws_cdk as cdk
 
 from groundplan.environment import read_environment
 from groundplan.job_limits import refuse_outside
-from groundplan.refusal import BadInput
+from groundplan.refusal import BadInput, Refused
+from groundplan.release import read_release
 from groundplan.workload import read_workloads
 from stacks.composition import compose
 
@@ -26,7 +27,8 @@ def main() -> None:
     environment = read_environment(ROOT, app.node.try_get_context("environment") or "local")
     workloads = read_workloads(ROOT)
     refuse_outside(environment.limits, f"environments/{environment.name}.toml", workloads)
-    compose(app, ROOT, environment, workloads)
+    releases = {one.name: pin for one in workloads if (pin := read_release(ROOT, one.name, environment))}
+    compose(app, ROOT, environment, workloads, releases)
     app.synth()
 
 
@@ -36,3 +38,6 @@ if __name__ == "__main__":
     except BadInput as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except Refused as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
