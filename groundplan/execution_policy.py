@@ -69,6 +69,10 @@ PASSED_TO = (
     "states.amazonaws.com",
     "vpc-flow-logs.amazonaws.com",
 )
+# AWS makes this service's role when the first endpoint of an account is scaled, with the rights of whoever asks.
+# Source: https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-prerequisites.html
+SCALING = "sagemaker.application-autoscaling.amazonaws.com"
+SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 # What the roles of functions, jobs and image builds may at most do; what each of them may is in its own policy.
 BOUNDARY_ACTIONS = (
     "cloudwatch:PutMetricData",
@@ -182,6 +186,12 @@ def execution_policy(names: Names, account: str) -> dict[str, Any]:
             ),
             _allow("OwnRoles", _named("iam", IAM_ACTIONS), [role, policy]),
             _allow("BoundRoles", _named("iam", BOUND_IAM_ACTIONS), role, {"StringEquals": inside}),
+            _allow(
+                "ScalingOfEndpoints",
+                ["iam:CreateServiceLinkedRole"],
+                f"arn:aws:iam::{account}:role/aws-service-role/{SCALING}/{SCALING_ROLE}",
+                {"StringEquals": {"iam:AWSServiceName": SCALING}},
+            ),
             _allow("PassRoles", ["iam:PassRole"], role, {"StringEquals": {"iam:PassedToService": list(PASSED_TO)}}),
         ]
     )

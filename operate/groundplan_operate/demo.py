@@ -8,26 +8,35 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from groundplan.claim import Duplicate
+from groundplan.model_package import decision_of
 from groundplan.refusal import Refused
+from groundplan.release import read_release, release_file
 from groundplan.workload import Workload, read_workload
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.approve import decide
 from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.deploy import deploy_environment
 from groundplan_operate.experiments import LoggedRun, logged_run
 from groundplan_operate.follow import outcome
+from groundplan_operate.held_out import current_held_out
 from groundplan_operate.launch import How, claim_as_json
 from groundplan_operate.lineage import ask, show
 from groundplan_operate.options import repository
+from groundplan_operate.promote import release_package
+from groundplan_operate.reproduce import reproduced
+from groundplan_operate.serve import serve
 from groundplan_operate.train import price_book, train_workload
 from groundplan_operate.trial import put_made_data
+from groundplan_operate.verify import judge_candidate, register
 
 WORKLOAD = "digit-reader"
+TOLERANCE = 0.005  # of a metric, where bytes differ
 INTERRUPTED = {"embedded-aws:interrupt-after-checkpoints": "6 6"}  # local/README.md
 
 
 @click.command
 def demo() -> None:
-    """Deploy `local`, put data into the lake, train a model, and ask what it was made from."""
+    """Deploy `local`, put data into the lake, train a model, release it, ask it, and make it again."""
     root, console = repository(), Console(highlight=False)
     console.rule("The platform: accounts, bootstrap, stacks")
     accounts = deploy_environment(root, "local", show=click.echo)
@@ -52,7 +61,46 @@ def demo() -> None:
         console.print(_in_mlflow(logged))
     console.rule("What was this model made from?")
     show(ask(accounts, job["artefact"]), console)
+    _release(accounts, workload, job["training_job_name"], console)
     click.echo("\nAsk again: .venv/bin/groundplan lineage digit-reader -e local --json\nEnd it:    make stop")
+
+
+def _release(accounts: Accounts, workload: Workload, job: str, console: Console) -> None:
+    """The gate, a person's word, the release, an answer of the endpoint, and the same model made again."""
+    console.rule("The model before the gate")
+    verdict, text, candidate = judge_candidate(accounts, workload, job)
+    page = accounts.root / ".groundplan" / f"{workload.name}-gate.html"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+    if not verdict.passed:
+        raise Refused(f"{job} was stopped: {verdict.failures[0]}; {page}")
+    package = register(accounts, workload, candidate, verdict, text, None)
+    click.echo(f"passed, and registered as {package.name}; the page for the person who decides: {page}")
+
+    console.rule("It is approved, and released")
+    package, _ = decide(accounts, package.name, "Approved", "")
+    click.echo(f"approved by {decision_of(package).by} (simulated)")
+    was = read_release(accounts.root, workload.name, accounts.environment)
+    release, changed = release_package(accounts, workload, package)
+    serve(accounts, workload, release, was if changed else release, click.echo)
+    click.echo(f"{release_file(workload.name, accounts.environment.name)} pins {package.name}")
+
+    console.rule("The endpoint reads a digit")
+    sample = current_held_out(accounts, workload).samples[0]
+    answer = accounts.client("sagemaker-runtime", "ai").invoke_endpoint(
+        EndpointName=accounts.names.endpoint(workload.name),
+        ContentType=workload.gate.content_type,
+        Accept=workload.gate.content_type,
+        Body=sample.request.encode(),
+    )
+    read = answer["Body"].read().decode().strip()
+    click.echo(f"{accounts.names.endpoint(workload.name)} answers {read}; the image shows a {sample.expected}")
+
+    console.rule("The same model, made again from its record")
+    made = reproduced(accounts, workload, package, TOLERANCE, click.echo)
+    click.echo(f"{made.model_version}, made again by {made.training_job_name}: {made.result}")
+    if made.result != "identical bytes":
+        raise Refused(f"{made.model_version} was not reproduced: {made.differences[0]}")
 
 
 def _train(accounts: Accounts, workload: Workload) -> dict[str, Any]:

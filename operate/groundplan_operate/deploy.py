@@ -20,9 +20,9 @@ from groundplan_operate.design import keep_designs
 from groundplan_operate.experiments import mlflow_url
 from groundplan_operate.options import in_environment, repository
 from groundplan_operate.orphans import orphans
+from groundplan_operate.pins import refuse_altered_pins
 from groundplan_operate.preflight import refuse_what_is_missing
 from groundplan_operate.preflight.questions import Site
-from groundplan_operate.promote import refuse_altered_pins
 from groundplan_operate.toolkit import STACKS, run_cdk
 
 DONE = "✅"  # how cdk begins the line of a stack that is as it should be
@@ -44,7 +44,7 @@ def deploy_environment(root: Path, environment_name: str, *, show: Callable[[str
     if placeholders := environment.placeholders(source):
         raise BadInput(placeholders)
     accounts = Accounts(root, environment)
-    with _alone(root, environment_name):
+    with alone(root, environment_name):
         return _deploy(accounts, workloads, show)
 
 
@@ -79,8 +79,8 @@ def _deploy(accounts: Accounts, workloads: Sequence[Workload], show: Callable[[s
         afterwards=keep,
     )
     for stack, account in orphans(accounts):
-        show(f"     {stack} stands although its workload's folder is gone; groundplan destroy takes it down, or")
-        show(f"     aws cloudformation delete-stack --stack-name {stack}, in the {account} account")
+        show(f"     {stack} stands although its workload's folder, or its pin, is gone; groundplan destroy takes it")
+        show(f"     down, or aws cloudformation delete-stack --stack-name {stack}, in the {account} account")
     if url := mlflow_url(accounts):
         show(f"     MLflow: {url}")
     finished = [line for line in lines if line.startswith(DONE)]
@@ -94,7 +94,7 @@ def _deploy(accounts: Accounts, workloads: Sequence[Workload], show: Callable[[s
 
 
 @contextmanager
-def _alone(root: Path, environment_name: str) -> Generator[None]:
+def alone(root: Path, environment_name: str) -> Generator[None]:
     """Two deployments of one environment would meet in CloudFormation; the second is refused, and says so."""
     folder = embedded_aws.state(root)
     try:

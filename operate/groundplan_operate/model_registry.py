@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,15 @@ class ModelRegistry:
             raise bad(arn, "workload", package.properties.workload, f"allowed: {self._workload.name}")
         return package
 
-    def has(self, arn: str) -> bool:
-        """Whether there is such a package, whole or not."""
+    def made_at(self, arn: str) -> datetime | None:
+        """When a package was registered, whole or not; None when there is none."""
         try:
-            self._client().describe_model_package(ModelPackageName=arn)
+            made: datetime = self._client().describe_model_package(ModelPackageName=arn)["CreationTime"]
         except ClientError as error:
             if error.response["Error"]["Code"] not in _UNKNOWN:
                 raise
-            return False
-        return True
+            return None
+        return made
 
     def version(self, version: str) -> Package:
         """The package of a version; raises BadInput when there is none, or more than one that claims it."""

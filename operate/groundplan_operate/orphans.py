@@ -1,20 +1,25 @@
-"""Stacks of workloads whose folder is gone: cdk does not know them any more, CloudFormation still has them."""
+"""Stacks of workloads whose folder or pin is gone: cdk does not know them any more, CloudFormation still does."""
 
 from typing import Any
 
 from groundplan.environment import AccountName
+from groundplan.release import read_release
 from groundplan.table import read_tables
 from groundplan.workload import read_workloads
 from groundplan_operate.accounts import Accounts
 
-KINDS: dict[str, AccountName] = {"Workload": "ai", "Tables": "data"}
+KINDS: dict[str, AccountName] = {"Workload": "ai", "Tables": "data", "Serving": "ai"}
 
 
 def orphans(accounts: Accounts) -> list[tuple[str, AccountName]]:
     """Names of the stacks and their accounts."""
     expected: set[str] = set()
     for workload in read_workloads(accounts.root):
-        has = {"Workload": workload.training, "Tables": read_tables(accounts.root, workload)}
+        has = {
+            "Workload": workload.training,
+            "Tables": read_tables(accounts.root, workload),
+            "Serving": read_release(accounts.root, workload.name, accounts.environment),
+        }
         expected |= {accounts.names.stack(f"{kind}-{workload.name}") for kind in KINDS if has[kind]}
     found: list[tuple[str, AccountName]] = []
     for kind, account in KINDS.items():

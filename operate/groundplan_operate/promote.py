@@ -1,7 +1,7 @@
 """`groundplan promote`: pin an approved model version, which is how it is released."""
 
 import json
-from collections.abc import Sequence
+from functools import partial
 
 import click
 
@@ -11,8 +11,10 @@ from groundplan.refusal import BadInput, Refused, bad
 from groundplan.release import Release, checked_why, read_release, release_file, version_order, write_release
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
-from groundplan_operate.model_registry import ModelRegistry, check_package, find
+from groundplan_operate.model_registry import check_package, find
 from groundplan_operate.options import as_json, in_environment, repository
+from groundplan_operate.pins import in_registry
+from groundplan_operate.serve import serve
 
 
 @click.command
@@ -25,8 +27,8 @@ def promote(subject: str, environment_name: str, again: bool, reason: str | None
     """Release MODEL_VERSION, such as digit-reader-1.0.0: write workloads/<name>/release.<environment>.toml.
 
     Refused unless it is approved, every digest is as it was judged, and it was judged against what serves now. Of
-    two promotions at once, one is refused. What is pinned is served by the next deployment; committed, it is how a
-    pipeline releases.
+    two promotions at once, one is refused. Then the workload's serving stack is deployed; when that fails, the pin
+    is as it was before.
     """
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
@@ -34,7 +36,9 @@ def promote(subject: str, environment_name: str, again: bool, reason: str | None
         raise bad("", "--reason", "nothing", "--again needs it: why, in 10 to 300 characters")
     said = checked_why(reason, "--reason") if reason else None
     workload, package = find(accounts, subject)
+    was = read_release(root, workload.name, accounts.environment)
     release, changed = release_package(accounts, workload, package, again=again, reason=said)
+    serve(accounts, workload, release, was if changed else release, partial(click.echo, err=as_json))
     told(accounts, workload, release, changed=changed, as_json=as_json)
 
 
@@ -69,29 +73,6 @@ def release_package(
     return release, True
 
 
-def in_registry(accounts: Accounts, workload: Workload, release: Release | None) -> Release | None:
-    """A pin that the registry knows. The embedded AWS forgets its registry when it ends; then nothing serves."""
-    if release is None or not accounts.environment.embedded_aws:
-        return release
-    if ModelRegistry(accounts, workload).has(release.model_package_arn):
-        return release
-    file = release_file(workload.name, accounts.environment.name)
-    click.echo(f"groundplan: {file} is of an embedded AWS that has ended; nothing of it serves", err=True)
-    return None
-
-
-def refuse_altered_pins(accounts: Accounts, workloads: Sequence[Workload]) -> None:
-    """Raises BadInput or Refused for a pin that is not what the registry and S3 hold: asked at each deployment."""
-    for workload in workloads:
-        release = in_registry(accounts, workload, read_release(accounts.root, workload.name, accounts.environment))
-        if release is None:
-            continue
-        package = ModelRegistry(accounts, workload).read(release.model_package_arn)
-        if wrong := contradictions(release, package, str(release_file(workload.name, accounts.environment.name))):
-            raise BadInput(wrong)
-        check_package(accounts, package)
-
-
 def told(accounts: Accounts, workload: Workload, release: Release, *, changed: bool, as_json: bool) -> None:
     """Say what is pinned."""
     name, file = accounts.environment.name, release_file(workload.name, accounts.environment.name)
@@ -101,7 +82,6 @@ def told(accounts: Accounts, workload: Workload, release: Release, *, changed: b
         return
     word = "pins" if changed else "pins already, and nothing changed:"
     click.echo(f"{file} {word} {workload.name}-{release.version}, approved by {release.approved_by}")
-    click.echo(f"what is pinned is served after: make deploy ENV={name}")
 
 
 def _fit(accounts: Accounts, package: Package) -> None:

@@ -1,5 +1,7 @@
 """`groundplan rollback`: pin the version before, and remember why."""
 
+from functools import partial
+
 import click
 
 from groundplan.environment import read_environment
@@ -11,6 +13,7 @@ from groundplan_operate.accounts import Accounts
 from groundplan_operate.model_registry import ModelRegistry, check_package
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.promote import told
+from groundplan_operate.serve import serve
 
 
 @click.command
@@ -28,7 +31,9 @@ def rollback(workload_name: str, environment_name: str, reason: str, as_json: bo
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
     workload = read_trained_workload(root, workload_name)
+    was = read_release(root, workload.name, accounts.environment)
     release = roll_back(accounts, workload, checked_why(reason, "--reason"))
+    serve(accounts, workload, release, was, partial(click.echo, err=as_json))
     told(accounts, workload, release, changed=True, as_json=as_json)
 
 

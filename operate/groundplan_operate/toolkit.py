@@ -9,6 +9,7 @@ from groundplan.environment import AccountName
 from groundplan.refusal import Refused
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.options import plain
+from groundplan_operate.pins import served_here
 
 # All that is deployed from the tooling account. Governance, where there is one, a person makes elsewhere.
 STACKS = "!(Governance)"
@@ -38,7 +39,7 @@ def run_cdk(
     variables = dict(accounts.variables(account))
     # An assembly of its own: cdk locks the folder, and a lock outlives a cdk that was killed.
     with tempfile.TemporaryDirectory(prefix="groundplan-") as assembly:
-        app = ["--context", f"environment={accounts.environment.name}", "--output", assembly] if with_app else []
+        app = [*_context(accounts), "--output", assembly] if with_app else []
         command = [str(node), str(cdk), *arguments, *app]
         if show is None:
             status, lines = subprocess.run(command, cwd=folder, env=variables).returncode, list[str]()
@@ -51,6 +52,13 @@ def run_cdk(
     if status:
         raise Refused(_why(accounts.root / f".groundplan/cdk-{arguments[0]}-{account}.log", status, lines))
     return lines
+
+
+def _context(accounts: Accounts) -> list[str]:
+    context = ["--context", f"environment={accounts.environment.name}"]
+    if accounts.environment.embedded_aws:
+        context += ["--context", f"served={','.join(served_here(accounts))}"]
+    return context
 
 
 def _piped(

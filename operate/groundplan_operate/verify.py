@@ -29,7 +29,7 @@ from groundplan_operate.held_out import current_held_out, training_lines
 from groundplan_operate.lineage import ask
 from groundplan_operate.model_registry import ModelRegistry, check_package, read_object
 from groundplan_operate.options import as_json, in_environment, repository
-from groundplan_operate.promote import in_registry
+from groundplan_operate.pins import in_registry
 from groundplan_operate.train import launch_defaults
 
 

@@ -1,0 +1,91 @@
+"""Deploys the serving stack of a workload after its pin was written, and puts the pin back when that fails."""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from groundplan.planner import Market, plan
+from groundplan.prices import read_prices
+from groundplan.refusal import Refused
+from groundplan.release import Release, release_file, write_release
+from groundplan.serving.design import design
+from groundplan.workload import Workload
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.deploy import alone
+from groundplan_operate.toolkit import run_cdk
+
+SENT_BACK = "UPDATE_ROLLBACK_COMPLETE"
+LONGEST_REASON = 300
+
+
+def serve(
+    accounts: Accounts, workload: Workload, release: Release, was: Release | None, show: Callable[[str], None]
+) -> None:
+    """Deploy what `release`, which is pinned, says; where it is served already nothing is done.
+
+    When the deployment fails, `was` is pinned again before Refused is raised: the pin says what serves. A version
+    that CloudFormation sent back, on an alarm of its endpoint for one, is remembered as withdrawn.
+    """
+    market = Market(read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor()))
+    decided = plan(workload, market).chosen
+    if decided and not design(decided):
+        show(f"{workload.name}: its plan has no endpoint; nothing is deployed")
+        return
+    before = _stack(accounts, workload)
+    if before.get("Description") == f"Serves {workload.name} {release.version}" and _settled(before):
+        return
+    show(f"cdk deploy Serving-{workload.name}, environment {accounts.environment.name}")
+    try:
+        with alone(accounts.root, accounts.environment.name):
+            _deploy(accounts, workload, show)
+    except (Refused, KeyboardInterrupt) as error:
+        why = " ".join(str(error).split()) or "it was interrupted"
+        after = _stack(accounts, workload)
+        sent_back = after.get("StackStatus") == SENT_BACK and after != before
+        _put_back(accounts, workload, release, was, why if sent_back else "")
+        file = release_file(workload.name, accounts.environment.name)
+        now = f"pins {was.version}" if was else "is gone again, as nothing was released before"
+        raise Refused(f"{workload.name}-{release.version} does not serve, and {file} {now}: {why}") from None
+
+
+def _deploy(accounts: Accounts, workload: Workload, show: Callable[[str], None]) -> None:
+    arguments = ["deploy", f"Serving-{workload.name}", "--exclusively"]
+    if not accounts.environment.embedded_aws:
+        run_cdk(accounts, arguments)  # it asks before it widens permissions
+        return
+    run_cdk(
+        accounts,
+        [*arguments, "--progress", "events", "--require-approval", "never"],
+        show=lambda line: show(f"     {line}") if line.startswith(("✅", "❌")) or "deploying..." in line else None,
+    )
+
+
+def _put_back(accounts: Accounts, workload: Workload, release: Release, was: Release | None, sent_back: str) -> None:
+    if was == release:  # it was pinned before, and not served
+        return
+    if was is None:
+        (accounts.root / release_file(workload.name, accounts.environment.name)).unlink(missing_ok=True)
+        return
+    document = was.model_dump(exclude_none=True)
+    if sent_back:
+        said = f"its deployment was sent back: {sent_back}".encode("ascii", "ignore").decode()
+        document["withdrawn"] = {**was.withdrawn, release.version: said[:LONGEST_REASON]}
+        if was.previous == release.version:
+            del document["previous"]
+    write_release(accounts.root, workload.name, accounts.environment, Release.model_validate(document), release)
+
+
+def _settled(stack: dict[str, Any]) -> bool:
+    return stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE", SENT_BACK)
+
+
+def _stack(accounts: Accounts, workload: Workload) -> dict[str, Any]:
+    """The serving stack as CloudFormation describes it; nothing when there is none."""
+    name = accounts.names.stack(f"Serving-{workload.name}")
+    try:
+        return dict(accounts.client("cloudformation", "ai").describe_stacks(StackName=name)["Stacks"][0])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        return {}
