@@ -22,9 +22,7 @@ LONGEST_REASON = 300
 def serve(
     accounts: Accounts, workload: Workload, release: Release, was: Release | None, show: Callable[[str], None]
 ) -> None:
-    """Deploy what `release`, which is pinned, says; where it is served already nothing is done.
-
-    When the deployment fails, `was` is pinned again before Refused is raised: the pin says what serves. A version
+    """Deploy what `release`, which is pinned, says. When the deployment fails, `was` is pinned again before Refused is raised: the pin says what serves. A version
     that CloudFormation sent back, on an alarm of its endpoint for one, is remembered as withdrawn.
     """
     market = Market(read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor()))
@@ -33,8 +31,6 @@ def serve(
         show(f"{workload.name}: its plan has no endpoint; nothing is deployed")
         return
     before = _stack(accounts, workload)
-    if before.get("Description") == f"Serves {workload.name} {release.version}" and _settled(before):
-        return
     show(f"cdk deploy Serving-{workload.name}, environment {accounts.environment.name}")
     try:
         with alone(accounts.root, accounts.environment.name):
@@ -74,10 +70,6 @@ def _put_back(accounts: Accounts, workload: Workload, release: Release, was: Rel
         if was.previous == release.version:
             del document["previous"]
     write_release(accounts.root, workload.name, accounts.environment, Release.model_validate(document), release)
-
-
-def _settled(stack: dict[str, Any]) -> bool:
-    return stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE", SENT_BACK)
 
 
 def _stack(accounts: Accounts, workload: Workload) -> dict[str, Any]:

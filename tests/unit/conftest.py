@@ -15,5 +15,7 @@ def repository(tmp_path: Path) -> Path:
         (tmp_path / "environments").mkdir(exist_ok=True)
         shutil.copy(ROOT / f"environments/{file}.toml", tmp_path / "environments")
     example = "workloads/digit-reader"
-    shutil.copytree(ROOT / example, tmp_path / example, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / example, tmp_path / example, ignore=shutil.ignore_patterns("__pycache__", "release.*.toml")
+    )
     return tmp_path

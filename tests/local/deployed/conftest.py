@@ -12,10 +12,12 @@ import boto3
 import pytest
 
 from groundplan.environment import read_environment
+from groundplan.release import release_file
 from groundplan_operate.accounts import Accounts
 
 ROOT = Path(__file__).parents[3]
 GROUNDPLAN = ROOT / ".venv/bin/groundplan"
+PIN = ROOT / release_file("digit-reader", "local")
 ANSWERS_WITHIN_SECONDS = 60
 T = TypeVar("T")
 
@@ -94,11 +96,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Generator[Deployed]:
     with pytest.MonkeyPatch.context() as patch:
         # Tests read the state through the same code as the command.
         patch.setenv("GROUNDPLAN_LOCAL_STATE", str(state))
+        PIN.unlink(missing_ok=True)
         try:
             demo = groundplan(state, "demo")
             assert demo.returncode == 0, demo.stdout + demo.stderr
             yield Deployed(state, demo.stdout, Accounts(ROOT, read_environment(ROOT, "local")))
         finally:
+            PIN.unlink(missing_ok=True)
             stopped = groundplan(state, "stop")
             assert stopped.returncode == 0, stopped.stderr
 

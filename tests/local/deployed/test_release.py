@@ -1,7 +1,8 @@
 """From a trained model to a released one and back, on the deployed platform, with the commands that people use."""
 
 import json
-from collections.abc import Callable, Generator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,8 @@ from groundplan.release import release_file
 
 ROOT = Path(__file__).parents[3]
 GROUP = "arn:aws:sagemaker:us-east-1:222222222222:model-package/groundplan-local-digit-reader"
+BLANK = ",".join(["0"] * 64).encode()
 PIN = ROOT / release_file("digit-reader", "local")
-
-
-@pytest.fixture
-def unpinned() -> Generator[None]:
-    """No pin before, and none after."""
-    PIN.unlink(missing_ok=True)
-    yield
-    PIN.unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -40,34 +34,67 @@ def place(uri: str) -> Mapping[str, str]:
     return {"Bucket": bucket, "Key": key}
 
 
-@pytest.mark.usefixtures("unpinned")
-def test_a_model_is_gated_approved_released_and_made_again(
+def digit(deployed: Any) -> str:
+    """What the endpoint reads in an empty image."""
+    answer = deployed.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="groundplan-local-digit-reader", ContentType="text/csv", Accept="text/csv", Body=BLANK
+    )
+    assert answer["ContentType"] == "text/csv"
+    return str(answer["Body"].read().decode())
+
+
+def served_model(deployed: Any) -> str:
+    """Where the archive lies that the endpoint answers with."""
+    sagemaker = deployed.client("sagemaker")
+    config = sagemaker.describe_endpoint(EndpointName="groundplan-local-digit-reader")["EndpointConfigName"]
+    variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+    model = sagemaker.describe_model(ModelName=variants[0]["ModelName"])
+    return str(model["PrimaryContainer"]["ModelDataUrl"])
+
+
+def pinned_model() -> str:
+    return next(line.split('"')[1] for line in PIN.read_text().splitlines() if line.startswith("model_data_url"))
+
+
+def test_the_demo_releases_its_model_asks_it_and_makes_it_again(deployed: Any) -> None:
+    _, _, told = deployed.demo.partition("The model before the gate")
+    page = re.search(r"the page for the person who decides: (\S+)", told)
+    assert page and "✓ Passed" in Path(page[1]).read_text()
+    answered = re.search(r"groundplan-local-digit-reader answers (\d); the image shows a (\d)", told)
+    assert answered and answered[1] == answered[2]
+    assert "digit-reader-1.0.0, made again by" in told
+    assert "identical bytes" in told
+    assert served_model(deployed) == pinned_model()
+
+
+def test_a_second_model_is_gated_approved_released_and_rolled_back(
     deployed: Any, ends: Callable[..., str], tmp_path: Path
 ) -> None:
+    first, serving = PIN.read_text(), served_model(deployed)
+    assert "nothing served before" in ends(1, "rollback", "digit-reader", "--reason", "it misreads eights")
+    ends(0, "train", "digit-reader", "--force", "--reason", "a second model, to be released")
     page = tmp_path / "page.html"
     told = ends(0, "verify", "digit-reader", "--html", str(page))
-    assert "digit-reader-1.0.0 is registered, PendingManualApproval" in told
+    assert "digit-reader-1.1.0 is registered, PendingManualApproval" in told
     assert "✓ Passed" in page.read_text()
-    again = json.loads(deployed.run("verify", "digit-reader", "--json").stdout)
-    assert again["model_package"]["name"] == "digit-reader-1.0.0"
 
     # Nothing gets past the person.
-    assert "a person approves it" in ends(1, "promote", "digit-reader-1.0.0")
-    assert not PIN.exists()
-    assert "(simulated)" in ends(0, "approve", "digit-reader-1.0.0")
-    replayed = json.loads(deployed.run("approve", "digit-reader-1.0.0", "--json").stdout)
+    assert "a person approves it" in ends(1, "promote", "digit-reader-1.1.0")
+    assert PIN.read_text() == first
+    assert "(simulated)" in ends(0, "approve", "digit-reader-1.1.0")
+    replayed = json.loads(deployed.run("approve", "digit-reader-1.1.0", "--json").stdout)
     assert replayed["changed"] is False
     assert "assumed-role/groundplan-local-approver/" in replayed["decided_by"]
 
-    assert "pins digit-reader-1.0.0" in ends(0, "promote", "digit-reader-1.0.0")
+    assert "pins digit-reader-1.1.0" in ends(0, "promote", "digit-reader-1.1.0")
+    assert served_model(deployed) == pinned_model() != serving
+    assert digit(deployed).strip().isdigit()
+
+    assert "pins digit-reader-1.0.0" in ends(0, "rollback", "digit-reader", "--reason", "it misreads eights")
+    assert served_model(deployed) == pinned_model() == serving
+    assert "it misreads eights" in ends(1, "promote", "digit-reader-1.1.0")
+
     pinned = PIN.read_text()
-    assert "nothing changed" in ends(0, "promote", "digit-reader-1.0.0")
-    assert PIN.read_text() == pinned
-    assert "nothing served before" in ends(1, "rollback", "digit-reader", "--reason", "it misreads eights")
-
-    made = json.loads(deployed.run("reproduce", "digit-reader-1.0.0", "--json").stdout)
-    assert (made["result"], made["differences"]) == ("identical bytes", [])
-
     # A pin that was edited by hand is not deployed.
     PIN.write_text(
         pinned.replace('code_digest = "', 'code_digest = "0', 1).replace('"\nfingerprint', '"\nfingerprint')
@@ -91,7 +118,6 @@ def test_a_model_is_gated_approved_released_and_made_again(
     s3.put_object(**model, Body=content)
 
 
-@pytest.mark.usefixtures("unpinned")
 def test_what_was_registered_past_the_gate_is_not_released(deployed: Any, ends: Callable[..., str]) -> None:
     sagemaker = deployed.client("sagemaker")
     arn = sagemaker.create_model_package(
@@ -127,6 +153,5 @@ def test_what_was_registered_past_the_gate_is_not_released(deployed: Any, ends: 
         (("reproduce", "digit-reader-7.0.0"), "not in the registry"),
     ],
 )
-@pytest.mark.usefixtures("unpinned")
 def test_what_cannot_be_is_said(ends: Callable[..., str], arguments: tuple[str, ...], said: str) -> None:
     assert said in ends(2, *arguments)
