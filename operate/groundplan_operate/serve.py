@@ -22,8 +22,10 @@ LONGEST_REASON = 300
 def serve(
     accounts: Accounts, workload: Workload, release: Release, was: Release | None, show: Callable[[str], None]
 ) -> None:
-    """Deploy what `release`, which is pinned, says. When the deployment fails, `was` is pinned again before Refused is raised: the pin says what serves. A version
-    that CloudFormation sent back, on an alarm of its endpoint for one, is remembered as withdrawn.
+    """Deploy what `release`, which is pinned, says.
+
+    When that fails, `was` is pinned again before Refused is raised: the pin says what serves. A version that
+    CloudFormation sent back, on an alarm of its endpoint for one, is remembered as withdrawn.
     """
     market = Market(read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor()))
     decided = plan(workload, market).chosen

@@ -59,9 +59,11 @@ def pinned_model() -> str:
 def test_the_demo_releases_its_model_asks_it_and_makes_it_again(deployed: Any) -> None:
     _, _, told = deployed.demo.partition("The model before the gate")
     page = re.search(r"the page for the person who decides: (\S+)", told)
-    assert page and "✓ Passed" in Path(page[1]).read_text()
+    assert page
+    assert "✓ Passed" in Path(page[1]).read_text()
     answered = re.search(r"groundplan-local-digit-reader answers (\d); the image shows a (\d)", told)
-    assert answered and answered[1] == answered[2]
+    assert answered
+    assert answered[1] == answered[2]
     assert "digit-reader-1.0.0, made again by" in told
     assert "identical bytes" in told
     assert served_model(deployed) == pinned_model()
