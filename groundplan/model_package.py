@@ -251,6 +251,7 @@ def pin(
     previous: str | None = None,
     withdrawn: Mapping[str, str] | None = None,
     reason: str | None = None,
+    serial: int = 1,
 ) -> Release:
     """The release of a package."""
     of = package.properties
@@ -271,6 +272,7 @@ def pin(
         simulated=simulated,
         previous=previous,
         reason=reason,
+        serial=serial,
         withdrawn=dict(withdrawn or {}),
     )
 

@@ -70,7 +70,8 @@ class Release(Values):
 
     `previous` is the version that served before, to which `rollback` goes; `reason` is why this one was rolled back
     to or released again; `withdrawn` are versions that were rolled back, with the reason, so that none of them is
-    released again by accident.
+    released again by accident. `serial` counts the releases: a model that comes back gets names of its own, as those
+    that it had are kept for what still runs under them.
     """
 
     format: Literal["groundplan.release/1"]
@@ -89,6 +90,7 @@ class Release(Values):
     simulated: bool
     previous: Version | None = None
     reason: Why | None = None
+    serial: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     withdrawn: Annotated[dict[Version, Why], Field(max_length=200)] = Field(default={})
 
     @model_validator(mode="after")
@@ -227,5 +229,7 @@ def version_order(version: str) -> tuple[int, ...]:
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
     text = str(value).replace("\\", "\\\\").replace('"', '\\"')  # printable ASCII, by the model
     return f'"{text}"'

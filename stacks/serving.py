@@ -47,6 +47,8 @@ class Pin(Protocol):
     def model_data_url(self) -> str: ...
     @property
     def image_digest(self) -> str | None: ...
+    @property
+    def serial(self) -> int: ...
 
 
 class Serving(AccountStack):
@@ -100,7 +102,7 @@ class Serving(AccountStack):
             self,
             "Role",
             props=ServingRoleProps(
-                role_name=names.serving_role(workload, digest([url, place is None])[:8]),
+                role_name=names.serving_role(workload, digest([url, place is None, self._pin.serial])[:8]),
                 bucket=s3.Bucket.from_bucket_name(self, "Artefacts", bucket_name),
                 model_key=url.removeprefix(own),
                 encryption_key=platform.key,

@@ -68,6 +68,7 @@ def release_package(
         previous=now.version if now else None,
         withdrawn=withdrawn,
         reason=reason,
+        serial=now.serial + 1 if now else 1,
     )
     write_release(accounts.root, workload.name, accounts.environment, release, read)
     return release, True

@@ -57,6 +57,7 @@ def roll_back(accounts: Accounts, workload: Workload, reason: str) -> Release:
         simulated=decision.simulated,
         withdrawn={**now.withdrawn, now.version: reason},
         reason=reason,
+        serial=now.serial + 1,
     )
     write_release(accounts.root, workload.name, accounts.environment, release, now)
     return release

@@ -90,5 +90,6 @@ def _why(log: Path, status: int, lines: Sequence[str]) -> str:
         line.strip() for line in lines if "❌" in line or "rror" in line or "failed" in line or "allowed" in line
     ]
     spoken = [line.strip() for line in lines if line.strip()]
-    last = (telling or spoken or ["it said nothing"])[-1]
+    failed = [" ".join(line.split()) for line in lines if "_FAILED " in line][:1]  # what came first is the cause
+    last = (failed or telling or spoken or ["it said nothing"])[-1]
     return f"{last} (cdk ended with {status}; all it said is in {log})"

@@ -21,6 +21,7 @@ class Pin:
     version: str
     model_data_url: str
     image_digest: str | None
+    serial: int = 1
 
 
 def pin(names: Names, workload: str, version: str = "1.0.0") -> Pin:

@@ -44,6 +44,7 @@ class Pin:
     version: str
     model_data_url: str
     image_digest: str | None = None
+    serial: int = 1
 
 
 def template(version: str) -> dict[str, Any]:
