@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from groundplan.execution_policy import SCALING, SCALING_ROLE
 from proofs.declared import Call, call
 from proofs.world import STRANGER, Caller, Resource, World
 
@@ -73,6 +74,8 @@ def does(world: World, account: str) -> Iterator[Call]:
     stack = f"arn:aws:cloudformation:{region}:{number}:stack/{world.names.stack('Platform')}/one"
     yield call("cloudformation:DescribeStacks", stack)
     yield call("ssm:DescribeParameters")
+    linked = f"arn:aws:iam::{number}:role/aws-service-role/{SCALING}/{SCALING_ROLE}"
+    yield call("iam:CreateServiceLinkedRole", linked, {"iam:AWSServiceName": SCALING})
 
 
 def _like(world: World, resource: Resource, number: str) -> str:
@@ -122,6 +125,13 @@ def never(world: World, account: str) -> Iterator[Call]:
     for policy in (boundary, f"{iam}:policy/{names.execution_policy()}", f"{iam}:policy/company"):
         for action in ("CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion"):
             yield call(f"iam:{action}", policy)
+    linked = f"{iam}:role/aws-service-role/{SCALING}/{SCALING_ROLE}"
+    others = f"{iam}:role/aws-service-role/{SCALING}/AWSServiceRoleForOther"
+    yield call("iam:CreateServiceLinkedRole", linked)
+    yield call("iam:CreateServiceLinkedRole", linked, {"iam:AWSServiceName": "ecs.amazonaws.com"})
+    yield call("iam:CreateServiceLinkedRole", others, {"iam:AWSServiceName": SCALING})
+    for action in ("DeleteServiceLinkedRole", "AttachRolePolicy", "UpdateAssumeRolePolicy"):
+        yield call(f"iam:{action}", linked, {"iam:AWSServiceName": SCALING})
     for service in ("ec2.amazonaws.com", "cloudformation.amazonaws.com", "ecs-tasks.amazonaws.com"):
         yield call("iam:PassRole", own, {"iam:PassedToService": service})
     yield call("iam:PassRole", own)
