@@ -14,7 +14,7 @@ import pytest
 from sklearn.linear_model import SGDClassifier
 
 from groundplan_training import CheckpointError, Run
-from groundplan_training.checkpoints import Checkpoints
+from groundplan_training.checkpoints import HOLD_SECONDS, Checkpoints
 from groundplan_training.journal import Journal, attempts, read_journal
 from groundplan_training.states import State
 
@@ -51,7 +51,8 @@ def test_the_newest_is_what_was_written_last(checkpoints: Checkpoints) -> None:
 
 
 def test_only_so_many_are_kept(tmp_path: Path, told: list[str]) -> None:
-    checkpoints = Checkpoints(tmp_path, keep=2, tell=told.append)
+    minutes = iter(range(0, 600, 60))
+    checkpoints = Checkpoints(tmp_path, keep=2, tell=told.append, clock=lambda: next(minutes))
     for step in range(1, 6):
         checkpoints.save(step, write(str(step)), NOTES)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -62,6 +63,20 @@ def test_only_so_many_are_kept(tmp_path: Path, told: list[str]) -> None:
     ]
     with pytest.raises(ValueError, match="keep must be 1 or more, got 0"):
         Checkpoints(tmp_path, keep=0, tell=told.append)
+
+
+def test_whoever_copies_the_folder_slowly_gets_a_whole_one_of_fast_steps(tmp_path: Path, told: list[str]) -> None:
+    now = 0.0
+    checkpoints = Checkpoints(tmp_path, keep=2, tell=told.append, clock=lambda: now)
+    there: list[set[str]] = []
+    for step in range(200):
+        now = step * 0.7
+        checkpoints.save(step, write(f"after {step}"), NOTES)
+        there.append({path.stem for path in tmp_path.glob("*.json")})
+        assert len(there[-1]) <= 4
+    during = int(HOLD_SECONDS / 0.7)
+    for began in range(len(there) - during):
+        assert set.intersection(*there[began : began + during]), f"copied from step {began} on"
 
 
 def _truncate(state: Path, _: Path) -> None:
@@ -94,7 +109,7 @@ def _foreign_manifest(_: Path, manifest: Path) -> None:
 
 def _leading_out(_: Path, manifest: Path) -> None:
     document = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(document | {"files": {"../../etc/passwd": {"size": 1, "sha256": "0"}}}))
+    manifest.write_text(json.dumps(document | {"files": {"../../etc/passwd": {"size": 1, "crc32": "0"}}}))
 
 
 def _newer_format(_: Path, manifest: Path) -> None:

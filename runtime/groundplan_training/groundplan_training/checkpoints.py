@@ -1,15 +1,17 @@
 """Checkpoints that are whole or are not there.
 
-Each is a folder `step-000000012` and a manifest `step-000000012.json`: its files with sizes and sha256. The files are
+Each is a folder `step-000000012` and a manifest `step-000000012.json`: its files with sizes and crc32. The files are
 flushed to the disk; then the manifest is written beside, flushed and renamed: without it there is no checkpoint. S3
 receives the files one by one and in any order, and may keep what was pruned here: what the manifest says and what the
-files are must agree, or an older checkpoint is taken.
+files are must agree, or an older checkpoint is taken. One stays HOLD_SECONDS at least, whatever comes after it: steps
+faster than S3 would else leave it none that is whole.
 """
 
-import hashlib
 import json
 import os
 import shutil
+import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 
 FORMAT = 1
 CHUNK = 1 << 20
+HOLD_SECONDS = 30.0
 DRAFT = ".tmp"
 
 
@@ -34,12 +37,18 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """Those of one run, in one folder. `tell` is given a line for each that is left out."""
+    """Those of one run, in one folder: the newest `keep`, and up to two that are held for who copies the folder.
 
-    def __init__(self, folder: Path, *, keep: int, tell: Callable[[str], None]) -> None:
+    `tell` is given a line for each that is left out.
+    """
+
+    def __init__(
+        self, folder: Path, *, keep: int, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         if keep < 1:
             raise ValueError(f"keep must be 1 or more, got {keep}")
-        self._folder, self._keep, self._tell = folder, keep, tell
+        self._folder, self._keep, self._tell, self._clock = folder, keep, tell, clock
+        self._held: list[tuple[int, float]] = []  # step and when it was written; the second one's time runs
 
     def save(self, step: int, write: Callable[[Path], None], notes: Mapping[str, Any]) -> None:
         """Write one: `write` is given an empty folder. Raises CheckpointError when the disk does not take it.
@@ -60,12 +69,29 @@ class Checkpoints:
             _flush(self._folder)
         except OSError as error:
             self._forget(step)
+            if self._held:  # they may take the room that is wanting
+                self._held = []
+                self._prune()
+                self.save(step, write, notes)
+                return
             raise CheckpointError(
                 f"checkpoint {step} could not be written to {folder}: {error.strerror or error}; "
                 f"{_room(self._folder)}"
             ) from error
+        self._hold(step)
+        self._prune()
+
+    def _prune(self) -> None:
+        held = {one for one, _ in self._held}
         for old in sorted(self._manifests(), reverse=True)[self._keep :]:
-            self._forget(old)
+            if old not in held:
+                self._forget(old)
+
+    def _hold(self, step: int) -> None:
+        """At any time one of those held stays for HOLD_SECONDS more."""
+        now = self._clock()
+        if not self._held or now - self._held[-1][1] >= HOLD_SECONDS:
+            self._held = [*self._held[-1:], (step, now)]
 
     def newest(self) -> Checkpoint | None:
         """The newest that is whole; a line to `tell` for each newer one that is not."""
@@ -112,19 +138,19 @@ def _name(step: int) -> str:
 
 
 def _flushed(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every file's size and digest, once it is on the disk: one thread hashes while the disk is busy."""
+    """Every file's size and checksum, once it is on the disk: one thread reads while the disk is busy."""
     from concurrent.futures import ThreadPoolExecutor  # lazy: a third of what importing the kit would take
 
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    with ThreadPoolExecutor(max_workers=1) as hashing:
-        digests = [hashing.submit(_digest, path) for path in files]
+    with ThreadPoolExecutor(max_workers=1) as reading:
+        checksums = [reading.submit(_crc32, path) for path in files]
         for path in files:
             _flush(path)
         for below in sorted({path.parent for path in files} | {folder}):
             _flush(below)
         return {
-            path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": digest.result()}
-            for path, digest in zip(files, digests, strict=True)
+            path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "crc32": checksum.result()}
+            for path, checksum in zip(files, checksums, strict=True)
         }
 
 
@@ -132,16 +158,17 @@ def _check(path: Path, said: Mapping[str, Any]) -> None:
     size = path.stat().st_size
     if size != said["size"]:
         raise ValueError(f"{path.name} has {size} bytes of {said['size']}")
-    if _digest(path) != said["sha256"]:
+    if _crc32(path) != said["crc32"]:
         raise ValueError(f"{path.name} is not what was written: its checksum differs")
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _crc32(path: Path) -> str:
+    """Finds what was torn or decayed, a third of sha256's time; who could write here could write the manifest too."""
+    checksum, chunk = 0, memoryview(bytearray(CHUNK))
+    with path.open("rb", buffering=0) as file:
+        while read := file.readinto(chunk):
+            checksum = zlib.crc32(chunk[:read], checksum)
+    return f"{checksum:08x}"
 
 
 def _write_flushed(path: Path, content: bytes) -> None:
