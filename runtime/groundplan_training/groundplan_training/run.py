@@ -38,10 +38,10 @@ class Run:
     Instead, `save(folder)` and `load(folder)` write and read files of any kind. The global random numbers of Python,
     NumPy and PyTorch are kept as well.
 
-    A checkpoint is due after `every_steps` steps, or after `every_seconds`; the newest `keep` stay, and up to two more
-    for a while when steps are fast. Only the first process of the first host writes them. Outside a training job
-    nothing is read or written, unless `folder` says where. Raises CheckpointError when the checkpoint was written by
-    another version of a framework.
+    A checkpoint is due after `every_steps` steps, or after `every_seconds`; the newest `keep` stay, and up to two
+    more for a while when steps are fast. Only the first process of the first host writes them. Outside a training
+    job nothing is read or written, unless `folder` says where. Raises CheckpointError when the checkpoint was
+    written by another version of a framework.
     """
 
     def __init__(
