@@ -35,23 +35,10 @@ def client(state: Path, service: str, account: str) -> Any:
     return session.client(service, endpoint_url=server(state)["endpoint_url"])
 
 
-def test_a_deployment_that_was_killed_half_way_is_finished_by_the_next(own: Any, tmp_path: Path) -> None:
-    started = subprocess.Popen(
-        [GROUNDPLAN, "deploy", "-e", "local"],
-        cwd=ROOT,
-        env={**os.environ, "GROUNDPLAN_LOCAL_STATE": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    with started:
-        for line in started.stdout or ():
-            if "deploying..." in line:
-                os.killpg(started.pid, signal.SIGKILL)
-                break
-        else:
-            pytest.fail("it ended before it could be killed")
+def test_a_killed_deployment_is_finished_by_the_next_and_a_dead_embedded_aws_is_replaced(
+    own: Any, tmp_path: Path
+) -> None:
+    kill_while_deploying(tmp_path)
     done = own("deploy", "-e", "local")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "done:" in done.stdout
@@ -59,10 +46,6 @@ def test_a_deployment_that_was_killed_half_way_is_finished_by_the_next(own: Any,
     assert {stack["StackStatus"] for stack in stacks} == {"CREATE_COMPLETE"}
     expected = ["Platform", "Lineage", *(f"Workload-{one.name}" for one in read_workloads(ROOT) if one.training)]
     assert {f"groundplan-local-{name}" for name in expected} <= {stack["StackName"] for stack in stacks}
-
-
-def test_a_dead_embedded_aws_is_said_and_replaced(own: Any, tmp_path: Path) -> None:
-    assert own("deploy", "-e", "local").returncode == 0
     first = server(tmp_path)
     process = psutil.Process(first["pid"])
     process.kill()
@@ -95,6 +78,25 @@ def test_a_dead_embedded_aws_is_said_and_replaced(own: Any, tmp_path: Path) -> N
         assert [b["Name"] for b in buckets if b["Name"].startswith("groundplan-")] == []
     assert own("destroy", "-e", "local").returncode == 0
     assert own("stop").returncode == own("stop").returncode == 0
+
+
+def kill_while_deploying(state: Path) -> None:
+    started = subprocess.Popen(
+        [GROUNDPLAN, "deploy", "-e", "local"],
+        cwd=ROOT,
+        env={**os.environ, "GROUNDPLAN_LOCAL_STATE": str(state)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with started:
+        for line in started.stdout or ():
+            if "deploying..." in line:
+                os.killpg(started.pid, signal.SIGKILL)
+                break
+        else:
+            pytest.fail("it ended before it could be killed")
 
 
 def test_before_anything_is_deployed_each_verb_says_that_it_must_be(own: Any, tmp_path: Path) -> None:
