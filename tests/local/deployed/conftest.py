@@ -96,6 +96,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Generator[Deployed]:
     with pytest.MonkeyPatch.context() as patch:
         # Tests read the state through the same code as the command.
         patch.setenv("GROUNDPLAN_LOCAL_STATE", str(state))
+        kept = PIN.read_bytes() if PIN.exists() else None  # of a demo that stands on this machine
         PIN.unlink(missing_ok=True)
         try:
             demo = groundplan(state, "demo")
@@ -103,6 +104,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Generator[Deployed]:
             yield Deployed(state, demo.stdout, Accounts(ROOT, read_environment(ROOT, "local")))
         finally:
             PIN.unlink(missing_ok=True)
+            if kept is not None:
+                PIN.write_bytes(kept)
             stopped = groundplan(state, "stop")
             assert stopped.returncode == 0, stopped.stderr
 
