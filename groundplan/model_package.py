@@ -17,7 +17,18 @@ from groundplan.gate.verdict import Verdict
 from groundplan.json_value import Json, mapping, sequence
 from groundplan.names import Names
 from groundplan.refusal import BadInput, Finding, Refused, bad
-from groundplan.release import FORMAT, ImageDigest, Person, Release, S3Object, Sha256, Time, Version, version_order
+from groundplan.release import (
+    FORMAT,
+    ImageDigest,
+    PackageArn,
+    Person,
+    Release,
+    S3Object,
+    Sha256,
+    Time,
+    Version,
+    version_order,
+)
 from groundplan.text import matching
 from groundplan.toml_file import Values
 from groundplan.workload import Workload
@@ -31,7 +42,8 @@ Approval = Literal["Approved", "PendingManualApproval", "Rejected"]
 class Properties(Values):
     """What a package says of itself, as CustomerMetadataProperties: where it came from, digest by digest.
 
-    `judged_against` is the model version that served when the gate compared; None where nothing served.
+    `judged_against` is the model version that served when the gate compared; None where nothing served. `copied_from`
+    is the package of another environment, where the model was trained.
 
     One environment serves for training and for inference: `environment_digest` is of both, and an image, where one
     runs, too.
@@ -53,6 +65,7 @@ class Properties(Values):
     verdict_sha256: Sha256
     held_out_sha256: Sha256
     judged_against: str | None = None
+    copied_from: PackageArn | None = None
 
     def texts(self) -> dict[str, str]:
         """As SageMaker takes them: texts of at most 256 characters."""

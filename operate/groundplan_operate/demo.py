@@ -15,6 +15,7 @@ from groundplan.workload import Workload, read_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.approve import decide
 from groundplan_operate.bootstrap import ACCOUNTS
+from groundplan_operate.candidate import find_candidate
 from groundplan_operate.deploy import deploy_environment
 from groundplan_operate.experiments import LoggedRun, logged_run
 from groundplan_operate.follow import outcome
@@ -68,7 +69,8 @@ def demo() -> None:
 def _release(accounts: Accounts, workload: Workload, job: str, console: Console) -> None:
     """The gate, a person's word, the release, an answer of the endpoint, and the same model made again."""
     console.rule("The model before the gate")
-    verdict, text, candidate = judge_candidate(accounts, workload, job)
+    candidate = find_candidate(accounts, workload, job)
+    verdict, text = judge_candidate(accounts, workload, candidate, accounts)
     page = accounts.root / ".groundplan" / f"{workload.name}-gate.html"
     page.parent.mkdir(exist_ok=True)
     page.write_text(text, encoding="utf-8")

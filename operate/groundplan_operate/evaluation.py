@@ -71,16 +71,17 @@ def answer_requests(accounts: Accounts, made: Made, requests: Sequence[str], con
         return _run(made, code, model, requests, content_type)
 
 
-def fetch_code(accounts: Accounts, made: Made, target: Path) -> None:
+def fetch_code(accounts: Accounts, made: Made, target: Path, *, with_kit: bool = False) -> None:
     """The code of a run; raises Refused when it is not there any more or not the one of its digest.
 
-    The training kit lies beside it under a digest of its own, and is left where it is.
+    The training kit lies beside it under a digest of its own, and is left where it is unless it is asked for.
     """
     bucket, place = accounts.names.artefacts_bucket(), made.code_uri.rstrip("/")
     prefix = place.removeprefix(f"s3://{bucket}/") + "/"
     if not prefix.startswith(f"workloads/{made.workload}/code/") or ".." in prefix.split("/"):
         raise Refused(f"{made.name}: its code, {place}, lies elsewhere than the platform puts code")
-    s3, kit_digest = accounts.client("s3", "ai"), None
+    s3, kit = accounts.client("s3", "ai"), target.parent / KIT
+    kit.unlink(missing_ok=True)
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", ()):
             relative = str(entry["Key"]).removeprefix(prefix)
@@ -90,16 +91,18 @@ def fetch_code(accounts: Accounts, made: Made, target: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(bucket, entry["Key"], str(file))
             if relative == KIT:
-                kit_digest = file_digest(file)
-                file.unlink()
+                file.rename(kit)
     if not target.is_dir():
         raise Refused(f"{made.name}: its code, {place}, is not there any more")
     found = digest(tree_digest(target))
     if found != made.code_digest:
         raise Refused(f"{made.name}: its code was altered: {place} has digest {found}, not {made.code_digest}")
+    kit_digest = file_digest(kit) if kit.exists() else None
     if made.kit_digest and kit_digest != made.kit_digest:
         now = f"has sha256 {kit_digest}" if kit_digest else "is not there any more"
         raise Refused(f"{made.name}: its training kit, {place}/{KIT}, {now}; its record has {made.kit_digest}")
+    if with_kit and kit_digest:
+        kit.rename(target / KIT)
 
 
 def same_software(accounts: Accounts, made: Made) -> None:

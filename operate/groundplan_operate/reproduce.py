@@ -20,15 +20,15 @@ from groundplan.manifest import Manifest
 from groundplan.model_package import Package
 from groundplan.prices import read_prices
 from groundplan.refusal import Refused
-from groundplan.run_record import RunRecord, read_record
+from groundplan.run_record import RunRecord
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.candidate import Candidate, candidate_of, manifest_of
 from groundplan_operate.evaluation import fetch_code, same_software
 from groundplan_operate.follow import follow
 from groundplan_operate.lineage import ask, wait_for_run
-from groundplan_operate.model_registry import check_package, fetch_object, find, read_object
+from groundplan_operate.model_registry import check_package, fetch_object, find
 from groundplan_operate.options import as_json, in_environment, repository
-from groundplan_operate.verify import Candidate, manifest_of
 
 CHUNK_BYTES = 2**20
 
@@ -74,11 +74,10 @@ def reproduced(
     accounts: Accounts, workload: Workload, package: Package, tolerance: float, show: Callable[[str], None]
 ) -> Reproduction:
     """Verify, run, compare. Raises Refused for a piece that is missing or altered, and for a run that fails."""
-    of = package.properties
-    s3, what = accounts.client("s3", "ai"), f"{package.name}: its record"
-    content = read_object(s3, of.record_url, sha256=of.record_sha256, what=what)
+    if origin := package.properties.copied_from:
+        raise Refused(f"{package.name}: it was trained in another environment; reproduce it there: {origin}")
+    before = candidate_of(accounts, package)
     check_package(accounts, package)  # what is compared with at the end is there, too
-    before = Candidate(of.training_job_name, read_record(content, of.record_url), of.record_url, of.record_sha256)
     _verify(accounts, package, before, show)
     name = _launch(accounts, workload, before)
     show(f"training job {name}")

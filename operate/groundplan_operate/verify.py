@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,84 +14,40 @@ from botocore.exceptions import ClientError
 from groundplan.canonical import canonical_json
 from groundplan.environment import read_environment
 from groundplan.gate import Changed, Verdict, judge, leaks, page
-from groundplan.json_value import mapping, sequence
-from groundplan.manifest import Manifest
 from groundplan.model_package import SCHEMA, Package, Properties, model_name, next_version, register_request
 from groundplan.planner import Market
 from groundplan.prices import check_age, read_prices, today
 from groundplan.refusal import BadInput, Refused, bad
 from groundplan.release import checked_version, read_release
-from groundplan.run_record import RunRecord, read_record
 from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
-from groundplan_operate.evaluation import Answered, Made, answer_requests
+from groundplan_operate.candidate import Candidate, candidate_of, find_candidate, manifest_of
+from groundplan_operate.copy_version import copy_version
+from groundplan_operate.evaluation import Answered, answer_requests
 from groundplan_operate.held_out import current_held_out, training_lines
-from groundplan_operate.lineage import ask
-from groundplan_operate.model_registry import ModelRegistry, check_package, read_object
+from groundplan_operate.model_registry import ModelRegistry, check_package
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.pins import in_registry
 from groundplan_operate.train import launch_defaults
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A run that completed, with its record as it is stored."""
-
-    job: str
-    record: RunRecord
-    record_url: str
-    record_sha256: str
-
-    def text(self, name: str) -> str:
-        """A field of the record; raises Refused where it is missing, as then nothing can be proven."""
-        value = self.record.document.get(name)
-        if not isinstance(value, str) or not value:
-            raise Refused(f"{self.job}: its record, {self.record_url}, has no {name}")
-        return value
-
-    def of_job(self, name: str) -> str:
-        """The same of the record's `job`."""
-        job = mapping(self.record.document.get("job"))
-        value = job.get(name)
-        if not isinstance(value, str) or not value:
-            why = job.get("artefact_sha256_reason") or "it is missing"
-            raise Refused(f"{self.job}: its record, {self.record_url}, has no job.{name}: {why}")
-        return value
-
-    def _code_uri(self) -> str:
-        request = mapping(self.record.document.get("request"))
-        for channel in map(mapping, sequence(request.get("InputDataConfig"))):
-            if channel.get("ChannelName") == "code":
-                return str(mapping(mapping(channel.get("DataSource")).get("S3DataSource")).get("S3Uri") or "")
-        raise Refused(f"{self.job}: its record, {self.record_url}, has no request with a channel code")
-
-    @property
-    def made(self) -> Made:
-        """What is needed to run its model."""
-        return Made(
-            name=self.job,
-            workload=self.text("workload"),
-            model_data_url=self.of_job("artefact"),
-            model_data_sha256=self.of_job("artefact_sha256"),
-            code_uri=self._code_uri(),
-            code_digest=self.text("code_digest"),
-            kit_digest=self.record.document.get("kit_digest") or None,
-            environment_digest=self.text("environment_digest"),
-            frameworks=dict(self.record.document.get("frameworks") or {}),
-        )
 
 
 @click.command
 @click.argument("workload_name", metavar="WORKLOAD")
 @in_environment
 @click.option("--candidate", metavar="JOB", help="the training job; the newest that completed when left out")
-@click.option("--version", metavar="VERSION", help="such as 2.0.0; the next minor version when left out")
+@click.option("--from", "origin", metavar="ENVIRONMENT", help="copy a version that was approved there")
+@click.option(
+    "--version",
+    metavar="VERSION",
+    help="such as 2.0.0; left out: the next minor one, or, with --from, what serves there",
+)
 @click.option("--html", "html", type=click.Path(dir_okay=False, path_type=Path), help="write the page there, too")
 @as_json
 def verify(
     workload_name: str,
     environment_name: str,
     candidate: str | None,
+    origin: str | None,
     version: str | None,
     html: Path | None,
     as_json: bool,
@@ -100,12 +56,21 @@ def verify(
 
     It is asked as an endpoint asks it. It must keep every floor, lose nothing against the version in service beyond
     what [gate] tolerates, beat the simple rule, and fit the drivers and the ceiling with the speed that is measured.
-    What passes waits in the registry for a person.
+    What passes waits in the registry for a person. With --from, the model and its record are copied from another
+    environment, where that version was approved, and judged here like any other; it keeps its version.
     """
     root = repository()
     workload = read_trained_workload(root, workload_name)
     accounts = Accounts(root, read_environment(root, environment_name))
-    verdict, text, found = judge_candidate(accounts, workload, candidate)
+    lake = accounts
+    if origin:
+        if candidate:
+            raise bad("", "--candidate", candidate, "--from copies a version: name it with --version")
+        lake = Accounts(root, read_environment(root, origin))
+        found, version = copy_version(lake, accounts, workload, version, partial(click.echo, err=as_json))
+    else:
+        found = find_candidate(accounts, workload, candidate)
+    verdict, text = judge_candidate(accounts, workload, found, lake)
     if html:
         html.write_text(text, encoding="utf-8")
     package = register(accounts, workload, found, verdict, text, version) if verdict.passed else None
@@ -119,15 +84,16 @@ def verify(
         raise Refused(f"{found.job} was stopped: {verdict.failures[0]}")
 
 
-def judge_candidate(accounts: Accounts, workload: Workload, job: str | None) -> tuple[Verdict, str, Candidate]:
-    """The verdict, its page, and the run that was judged."""
+def judge_candidate(
+    accounts: Accounts, workload: Workload, candidate: Candidate, lake: Accounts
+) -> tuple[Verdict, str]:
+    """The verdict and its page. `lake` is of the environment that it was trained in."""
     book = read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor())
     if warning := check_age(book, today(), accepted=accounts.environment.prices.accept_old or ""):
         click.echo(f"groundplan: {warning}", err=True)
-    candidate = _candidate(accounts, workload, job)
     held_out = current_held_out(accounts, workload)
-    manifest = manifest_of(accounts, candidate)
-    if found := leaks(held_out, manifest, training_lines(accounts, manifest)):
+    manifest = manifest_of(lake, candidate)
+    if found := leaks(held_out, manifest, training_lines(lake, manifest)):
         raise BadInput(found)
     requests = [sample.request for sample in held_out.samples]
     content_type = workload.gate.content_type
@@ -151,26 +117,7 @@ def judge_candidate(accounts: Accounts, workload: Workload, job: str | None) -> 
     changes = _changes(candidate, serving[1] if serving else None)
     lineage = f"groundplan lineage {candidate.job} -e {accounts.environment.name}"
     now = datetime.now(UTC)
-    return verdict, page(verdict, changes, lineage=lineage, written=f"{now:%Y-%m-%d %H:%M} UTC"), candidate
-
-
-def _candidate(accounts: Accounts, workload: Workload, job: str | None) -> Candidate:
-    runs = ask(accounts, workload.name).runs
-    completed = [run for run in runs if run["status"] == "Completed"]
-    named = [run for run in completed if run["name"] == job] if job else completed
-    if not named:
-        known = ", ".join(str(run["name"]) for run in completed[:5])
-        allowed = f"allowed: a training job that completed: {known}" if known else f"groundplan train {workload.name}"
-        raise bad("", "candidate", job or "nothing", allowed)
-    return _recorded(accounts, named[0])
-
-
-def _recorded(accounts: Accounts, run: Mapping[str, Any]) -> Candidate:
-    url, sha256 = run.get("record_uri"), run.get("record_sha256")
-    if not url or not sha256:
-        raise Refused(f"{run['name']}: it has no record, and a model without one is not released; train it again")
-    content = read_object(accounts.client("s3", "ai"), url, sha256=sha256, what=f"{run['name']}: its record")
-    return Candidate(str(run["name"]), read_record(content, url), url, sha256)
+    return verdict, page(verdict, changes, lineage=lineage, written=f"{now:%Y-%m-%d %H:%M} UTC")
 
 
 def _in_service(accounts: Accounts, workload: Workload) -> tuple[Package, Candidate] | None:
@@ -179,26 +126,7 @@ def _in_service(accounts: Accounts, workload: Workload) -> tuple[Package, Candid
         return None
     package = ModelRegistry(accounts, workload).read(release.model_package_arn)
     check_package(accounts, package)
-    of = package.properties
-    s3 = accounts.client("s3", "ai")
-    content = read_object(s3, of.record_url, sha256=of.record_sha256, what=f"{package.name}: its record")
-    record = read_record(content, of.record_url)
-    return package, Candidate(of.training_job_name, record, of.record_url, of.record_sha256)
-
-
-def manifest_of(accounts: Accounts, candidate: Candidate) -> Manifest:
-    uri, root = candidate.text("data_manifest"), candidate.text("data_manifest_root")
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    try:
-        body = accounts.client("s3", "data").get_object(Bucket=bucket, Key=key)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("NoSuchKey", "NoSuchBucket"):
-            raise
-        raise Refused(f"{candidate.job}: its training set's manifest, {uri}, is not there any more") from None
-    manifest = Manifest.from_json(json.loads(body))
-    if manifest.root != root:
-        raise Refused(f"{candidate.job}: its training set's manifest was altered: root {manifest.root}, not {root}")
-    return manifest
+    return package, candidate_of(accounts, package)
 
 
 def _changes(candidate: Candidate, serving: Candidate | None) -> list[Changed]:
@@ -269,6 +197,7 @@ def register(
         verdict_sha256=verdict_sha256,
         held_out_sha256=verdict.held_out_sha256,
         judged_against=verdict.in_service,
+        copied_from=candidate.copied_from,
     )
     image = launch_defaults(accounts, workload).image
     request = register_request(

@@ -57,6 +57,12 @@ def _groundplan() -> Callable[..., subprocess.CompletedProcess[str]]:
     return groundplan
 
 
+@pytest.fixture(name="variables", scope="session")
+def _variables() -> Callable[[Path], Mapping[str, str]]:
+    """`variables(state)`: the environment of a command that uses the embedded AWS in `state`."""
+    return variables
+
+
 @pytest.fixture(name="until", scope="session")
 def _until() -> Callable[[Callable[[], Any], str], Any]:
     """`until(found, what)`: ask until there is an answer; fails with `what` when there is none in time."""
