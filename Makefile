@@ -81,14 +81,15 @@ check: setup .venv-checks/.ready ## ruff, hadolint, pyright strict, cfn-lint, cd
 	@$(BIN)/hadolint images/*/Dockerfile
 	@echo "check 2/5  pyright, strict"
 	@$(BIN)/node node_modules/pyright/index.js --level error
-	@echo "check 3/5  synthesis with AWS's schemas and cdk-nag: local, dev, prod"
+	@echo "check 3/5  synthesis with AWS's schemas and cdk-nag: local, dev, prod, and prod with every example served"
 	@for name in local dev prod; do $(BIN)/cdk synth --quiet --output .groundplan/check/$$name --context environment=$$name || exit 1; done
-	@echo "findings acknowledged in prod, each on one resource with its reason:"
-	@{ grep -hoE '"Annotation::[A-Za-z0-9@/.:-]+' .groundplan/check/prod/*.metadata.json; grep -hoE '"CKV_[A-Z0-9_]+' .groundplan/check/prod/*.template.json; } | sed -E 's/"(Annotation::)?//' | sort | uniq -c
+	@PYTHONPATH=. $(BIN)/python tests/infra/assembly.py .groundplan/check/served
+	@echo "findings acknowledged in prod with all that may serve, each on one resource with its reason:"
+	@{ grep -hoE '"Annotation::[A-Za-z0-9@/.:-]+' .groundplan/check/served/*.metadata.json; grep -hoE '"CKV_[A-Z0-9_]+' .groundplan/check/served/*.template.json; } | sed -E 's/"(Annotation::)?//' | sort | uniq -c
 	@echo "check 4/5  cfn-lint"
 	@$(BIN)/cfn-lint .groundplan/check/*/*.template.json
-	@echo "check 5/5  checkov on prod"
-	@LOG_LEVEL=ERROR .venv-checks/bin/checkov --framework cloudformation --compact --quiet --skip-download --skip-results-upload --directory .groundplan/check/prod
+	@echo "check 5/5  checkov on prod, with every example served"
+	@LOG_LEVEL=ERROR .venv-checks/bin/checkov --framework cloudformation --compact --quiet --skip-download --skip-results-upload --directory .groundplan/check/served
 
 proofs: setup ## what the policies of prod allow and refuse, and which mistakes in them would be noticed; JSON=1 WRITE=1
 	@CDK_VALIDATION=false $(BIN)/cdk synth --quiet --output .groundplan/proofs --context environment=prod >&2

@@ -9,11 +9,13 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from groundplan.canonical import digest
+from groundplan_constructs.acknowledgement import acknowledge
 from groundplan_constructs.replaced import keep_replaced
 from groundplan_constructs.sagemaker_permissions import Placement
 from groundplan_constructs.serving_role import ServingRole
 
 HASH_LENGTH = 10
+_NOT_ISOLATED = "AWS offers serverless endpoints neither a VPC nor network isolation."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,8 @@ class ServedModel(Construct):
         self.name = hashed(self, name, {**properties, "role": served.role.name})
         self.resource = sagemaker.CfnModel(self, "Resource", model_name=self.name, **properties)
         keep_replaced(self.resource)
+        if place is None:
+            acknowledge(self.resource, _NOT_ISOLATED, "CKV_AWS_370")
         self.resource.node.add_dependency(served.role.permissions)
 
 

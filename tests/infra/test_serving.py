@@ -15,9 +15,11 @@ from aws_cdk import aws_sagemaker as sagemaker
 from serving_workloads import Pin, pin, scorer
 
 from groundplan.environment import read_environment
+from groundplan.estimate import estimate, read_stacks
 from groundplan.estimate.families import is_classed
 from groundplan.job_limits import Limits
 from groundplan.names import TRAFFIC, TRAFFIC_DAYS, Names
+from groundplan.prices import read_prices
 from groundplan.refusal import BadInput, Refused
 from groundplan.serving.design import Fleet
 from groundplan.workload import read_workload
@@ -26,6 +28,7 @@ from stacks.composition import compose
 
 ROOT = Path(__file__).parents[2]
 ON_INSTANCES = ("fraud-scorer", "invoice-reader", "office-scorer", "talking-scorer")
+EXAMPLES = ("digit-reader", "fraud-scorer", "invoice-reader", "nightly-churn")  # Bedrock serves the fifth
 SERVED = (*ON_INSTANCES, "digit-reader", "nightly-churn", "queued-scorer", "sleepy-scorer")
 WITH_ENDPOINT = tuple(name for name in SERVED if name != "nightly-churn")
 
@@ -62,6 +65,24 @@ def test_neither_the_validators_nor_cdk_nag_nor_cfn_lint_have_anything_to_say(se
     command = [str(Path(sys.executable).with_name("cfn-lint")), *templates]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+def test_what_nobody_can_isolate_stands_with_its_reason_for_checkov_and_nothing_else_does(served: Any) -> None:
+    found = [
+        (name, skip["id"])
+        for name in WITH_ENDPOINT
+        for resource in served.templates[f"Serving-{name}"]["Resources"].values()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", ())
+    ]
+    assert found == [("digit-reader", "CKV_AWS_370")]
+
+
+def test_everything_that_serves_the_examples_has_a_price(served: Any) -> None:
+    wanted = {f"Serving-{name}" for name in EXAMPLES}
+    stacks = [one for one in read_stacks(served.folder)[0] if one.name in wanted]
+    assert {one.name for one in stacks} == wanted
+    lines = estimate(stacks, lambda region: read_prices(None, region)).lines
+    assert [(line.path, line.reason) for line in lines if line.kind == "unknown"] == []
 
 
 def test_every_type_is_charged_or_free_for_a_reason_and_carries_the_four_tags(served: Any) -> None:

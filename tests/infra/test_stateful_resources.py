@@ -58,7 +58,7 @@ def test_no_upgrade_replaces_what_holds_data(assemblies: Any) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
-    from conftest import synthesise
+    from assembly import synthesise
 
     with tempfile.TemporaryDirectory() as folder:
         prod = synthesise("prod", Path(folder))
