@@ -13,7 +13,7 @@ from groundplan_constructs.data_capture import Capture
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
-from groundplan_constructs.endpoint_alarms import EndpointAlarms, EndpointAlarmsProps
+from groundplan_constructs.endpoint_alarms import EndpointAlarms, EndpointAlarmsProps, Watched
 from groundplan_constructs.endpoint_basics import EndpointBasics
 from groundplan_constructs.endpoint_dashboard import EndpointDashboard, EndpointDashboardProps
 from groundplan_constructs.endpoint_rules import EndpointRules
@@ -37,6 +37,7 @@ from groundplan_constructs.serverless_endpoint import ServerlessEndpoint, Server
 from groundplan_constructs.serving_role import ServingRole, ServingRoleProps
 from groundplan_constructs.training_machine import TrainingMachine, TrainingMachineProps
 from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
+from groundplan_constructs.transform_watch import TransformWatch, TransformWatchProps
 
 __all__ = [
     "AccessLogBucket",
@@ -97,5 +98,8 @@ __all__ = [
     "TrainingMachineProps",
     "TrainingRole",
     "TrainingRoleProps",
+    "TransformWatch",
+    "TransformWatchProps",
+    "Watched",
     "keep_iam_path",
 ]

@@ -1,15 +1,15 @@
 """A model that answers later, from a queue: large requests, long work, nothing running while nobody asks."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 
-import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from groundplan.serving.design import Fleet
-from groundplan_constructs.endpoint_alarms import NAMESPACE
+from groundplan_constructs.endpoint_alarms import Watched, metric
 from groundplan_constructs.endpoint_basics import VARIANT, EndpointBasics, configured, variant, watch
 from groundplan_constructs.rollout import Rollout
 from groundplan_constructs.scaling import Scaling, ScalingProps, tracking
@@ -44,7 +44,7 @@ class AsyncEndpoint(Construct):
         basics, fleet = props.basics, props.fleet
         if fleet.least:
             basics.refuse_one_machine(fleet.least)
-        alarms = watch(self, basics, "asynchronous")
+        alarms = watch(self, basics, "asynchronous", more=_watched(basics))
         model = ServedModel(self, "Model", name=basics.name, served=basics.served)
         configuration = configured(
             self,
@@ -101,10 +101,15 @@ class AsyncEndpoint(Construct):
 
 
 def _of(basics: EndpointBasics, name: str, statistic: str) -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace=NAMESPACE,
-        metric_name=name,
-        dimensions_map={"EndpointName": basics.name},
-        statistic=statistic,
-        period=cdk.Duration.minutes(1),
-    )
+    return metric(name, statistic, {"EndpointName": basics.name})
+
+
+def _watched(basics: EndpointBasics) -> list[Watched]:
+    """The oldest request waits longer than was promised; requests end unanswered."""
+    expired = metric("ExpiredRequests", "Sum", basics.dimensions)
+    found = [Watched(construct_id="Lost", metric=expired, most=Decimal(0), says="requests expired", minutes=1)]
+    if wait := basics.promise.wait_seconds:
+        says = f"the oldest request waits longer than {wait} s"
+        oldest = _of(basics, "ApproximateAgeOfOldestRequest", "Maximum")
+        found.append(Watched(construct_id="Waiting", metric=oldest, most=wait, says=says))
+    return found

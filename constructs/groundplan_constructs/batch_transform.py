@@ -5,7 +5,6 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as stepfunctions
@@ -19,16 +18,15 @@ from groundplan_constructs.endpoint_alarms import RUNBOOK
 from groundplan_constructs.endpoint_basics import EndpointBasics
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.served_model import ServedModel
-
-_AT_ONCE = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+from groundplan_constructs.transform_watch import TransformWatch, TransformWatchProps
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchTransformProps:
     """Requests lie below `requests_prefix` of `bucket_name`, answers come below `answers_prefix`.
 
-    `schedule` is a cron or rate expression (UTC); None: a job for each object that arrives below the prefix of a
-    bucket that tells EventBridge.
+    `schedule` is a cron or rate expression (UTC) of once a day at least, or its alarm rings; None: a job for each
+    object that arrives below the prefix of a bucket that tells EventBridge.
     """
 
     basics: EndpointBasics
@@ -45,7 +43,7 @@ class BatchTransformProps:
 
 
 class BatchTransform(Construct):
-    """Model, state machine that runs one job and waits for it, what starts it, and alarms when it fails or is late.
+    """Model, state machine that runs one job and waits for it, what starts it, and what rings when it fails.
 
     Source: https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
     """
@@ -76,10 +74,19 @@ class BatchTransform(Construct):
         self.machine.node.add_dependency(permissions, model)
         kept = "Step Functions keeps each execution's history for 90 days, and SageMaker the log of each job."
         acknowledge(self.machine, kept, "AwsSolutions-SF1", "AwsSolutions-SF2", "CKV_AWS_284", "CKV_AWS_285")
-        self._start()
-        self._ring("Failed", "ExecutionsFailed", "a transform job failed")
-        if props.schedule:
-            self._ring("Late", "ExecutionsSucceeded", "no transform job succeeded within a day", late=True)
+        TransformWatch(
+            self,
+            "Watch",
+            props=TransformWatchProps(
+                name=self._basics.name,
+                state_machine_arn=self.machine.ref,
+                undelivered=self._start(),
+                alarm_topic=self._basics.alarm_topic,
+                fleet=props.fleet,
+                promise=self._basics.promise,
+                nightly=props.schedule is not None,
+            ),
+        )
 
     def _role(self, construct_id: str, service: str, description: str) -> iam.Role:
         here = {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}}
@@ -96,7 +103,8 @@ class BatchTransform(Construct):
         permissions.allow("SeeJobs", ["sagemaker:DescribeTransformJob"], [jobs], wildcard=each_its_own)
         return permissions
 
-    def _start(self) -> None:
+    def _start(self) -> cloudwatch.Alarm:
+        """What starts the jobs; the alarm for what could not be delivered."""
         props, stack = self._props, cdk.Stack.of(self)
         letters = DeadLetterQueue(
             self,
@@ -142,27 +150,7 @@ class BatchTransform(Construct):
                 conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}, **_of_account(stack.account)},
             )
         )
-
-    def _ring(self, construct_id: str, metric: str, says: str, *, late: bool = False) -> None:
-        cloudwatch.Alarm(
-            self,
-            construct_id,
-            alarm_name=f"{self._basics.name}-{construct_id.lower()}",
-            alarm_description=f"{self._basics.name}: {says}; see {RUNBOOK}",
-            metric=cloudwatch.Metric(
-                namespace="AWS/States",
-                metric_name=metric,
-                dimensions_map={"StateMachineArn": self.machine.ref},
-                statistic="Sum",
-                period=cdk.Duration.days(1) if late else cdk.Duration.minutes(5),
-            ),
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD if late else _AT_ONCE,
-            treat_missing_data=cloudwatch.TreatMissingData.BREACHING
-            if late
-            else cloudwatch.TreatMissingData.NOT_BREACHING,
-        ).add_alarm_action(actions.SnsAction(self._basics.alarm_topic))
+        return letters.alarm
 
 
 def _of_account(account: str) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from groundplan.serving.design import Fleet
-from groundplan_constructs.endpoint_alarms import NAMESPACE, EndpointAlarms
+from groundplan.serving.scaling import target
+from groundplan_constructs.endpoint_alarms import EndpointAlarms, metric, saturated
 from groundplan_constructs.endpoint_basics import VARIANT, EndpointBasics, configured, variant, watch
 from groundplan_constructs.scaling import Scaling, ScalingProps, tracking
 
@@ -71,7 +70,8 @@ class ComponentEndpoint(Construct):
             endpoint_name=basics.name,
             endpoint_config_name=configuration.attr_endpoint_config_name,
         )
-        alarms = watch(self, basics, "component", {"InferenceComponentName": basics.name})
+        copies = {"InferenceComponentName": basics.name}
+        alarms = watch(self, basics, "component", dimensions=copies, more=[saturated(fleet, "Copy", copies)])
         self.component = self._component(props, alarms)
         self._scale(basics, fleet)
 
@@ -112,16 +112,9 @@ class ComponentEndpoint(Construct):
         )
 
     def _scale(self, basics: EndpointBasics, fleet: Fleet) -> None:
-        by_concurrency = fleet.concurrency is not None
-        target = fleet.concurrency if fleet.concurrency is not None else fleet.invocations_per_minute
-        kind = "ConcurrentRequestsPerCopyHighResolution" if by_concurrency else "InvocationsPerCopy"
-        refused = cloudwatch.Metric(
-            namespace=NAMESPACE,
-            metric_name="NoCapacityInvocationFailures",
-            dimensions_map={"InferenceComponentName": basics.name},
-            statistic="Maximum",
-            period=cdk.Duration.minutes(1),
-        )
+        held = target(fleet)
+        kind = "InvocationsPerCopy" if held.by == "invocations" else "ConcurrentRequestsPerCopyHighResolution"
+        refused = metric("NoCapacityInvocationFailures", "Maximum", {"InferenceComponentName": basics.name})
         scaling = Scaling(
             self,
             "Scaling",
@@ -131,7 +124,7 @@ class ComponentEndpoint(Construct):
                 dimension="sagemaker:inference-component:DesiredCopyCount",
                 least=fleet.least,
                 most=fleet.most,
-                tracking=tracking(float(target), predefined=f"SageMakerInferenceComponent{kind}"),
+                tracking=tracking(float(held.value), predefined=f"SageMakerInferenceComponent{kind}"),
                 busy=fleet.busy,
                 wake_on=refused,
             ),

@@ -1,6 +1,6 @@
 """What every endpoint has, whatever it runs on: a name, a model, a promise, a key, and who hears of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from groundplan.serving.design import Fleet, Promise
 from groundplan.serving.neuron import AMI, MACHINES, START_TIMEOUT_SECONDS
 from groundplan.serving.offers import Mode
 from groundplan_constructs.acknowledgement import acknowledge
-from groundplan_constructs.endpoint_alarms import EndpointAlarms, EndpointAlarmsProps
+from groundplan_constructs.endpoint_alarms import EndpointAlarms, EndpointAlarmsProps, Watched
 from groundplan_constructs.endpoint_dashboard import EndpointDashboard, EndpointDashboardProps
 from groundplan_constructs.replaced import keep_replaced
 from groundplan_constructs.served_model import Served, hashed
@@ -67,22 +67,30 @@ def configured(scope: Construct, basics: EndpointBasics, **properties: Any) -> s
 
 
 def watch(
-    scope: Construct, basics: EndpointBasics, mode: Mode, dimensions: Mapping[str, str] | None = None
+    scope: Construct,
+    basics: EndpointBasics,
+    mode: Mode,
+    *,
+    dimensions: Mapping[str, str] | None = None,
+    more: Sequence[Watched] = (),
 ) -> EndpointAlarms:
-    """Alarms and the dashboard."""
+    """Alarms, with `more` that only this mode has, and the dashboard."""
     seen = dimensions or basics.dimensions
-    EndpointDashboard(
-        scope,
-        "Dashboard",
-        props=EndpointDashboardProps(name=basics.name, mode=mode, dimensions=seen, promise=basics.promise),
-    )
-    return EndpointAlarms(
+    alarms = EndpointAlarms(
         scope,
         "Alarms",
         props=EndpointAlarmsProps(
-            name=basics.name, dimensions=seen, promise=basics.promise, alarm_topic=basics.alarm_topic
+            name=basics.name, dimensions=seen, promise=basics.promise, alarm_topic=basics.alarm_topic, more=more
         ),
     )
+    EndpointDashboard(
+        scope,
+        "Dashboard",
+        props=EndpointDashboardProps(
+            name=basics.name, mode=mode, dimensions=seen, promise=basics.promise, alarms=alarms.all
+        ),
+    )
+    return alarms
 
 
 def variant(

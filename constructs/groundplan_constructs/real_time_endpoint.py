@@ -6,7 +6,9 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from groundplan.serving.design import Fleet
+from groundplan.serving.scaling import target
 from groundplan_constructs.data_capture import Capture
+from groundplan_constructs.endpoint_alarms import saturated
 from groundplan_constructs.endpoint_basics import (
     CANDIDATE,
     VARIANT,
@@ -46,7 +48,7 @@ class RealTimeEndpoint(Construct):
         basics.refuse_one_machine(fleet.least)
         if fleet.least < 1:
             raise ValueError(f"{basics.name}: a real-time endpoint has at least 1 instance, got {fleet.least}")
-        alarms = watch(self, basics, "real-time")
+        alarms = watch(self, basics, "real-time", more=[saturated(fleet, "Instance", basics.dimensions)])
         models = [ServedModel(self, "Model", name=basics.name, served=basics.served)]
         if props.candidate:
             models.append(ServedModel(self, "CandidateModel", name=basics.name, served=props.candidate))
@@ -72,13 +74,8 @@ class RealTimeEndpoint(Construct):
             self._scale(basics, fleet)
 
     def _scale(self, basics: EndpointBasics, fleet: Fleet) -> None:
-        by_concurrency = fleet.concurrency is not None
-        target = fleet.concurrency if fleet.concurrency is not None else fleet.invocations_per_minute
-        metric = (
-            "SageMakerVariantConcurrentRequestsPerModelHighResolution"
-            if by_concurrency
-            else "SageMakerVariantInvocationsPerInstance"
-        )
+        held = target(fleet)
+        kind = "InvocationsPerInstance" if held.by == "invocations" else "ConcurrentRequestsPerModelHighResolution"
         scaling = Scaling(
             self,
             "Scaling",
@@ -88,7 +85,7 @@ class RealTimeEndpoint(Construct):
                 dimension="sagemaker:variant:DesiredInstanceCount",
                 least=fleet.least,
                 most=fleet.most,
-                tracking=tracking(float(target), predefined=metric),
+                tracking=tracking(float(held.value), predefined=f"SageMakerVariant{kind}"),
                 busy=fleet.busy,
             ),
         )

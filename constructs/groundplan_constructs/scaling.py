@@ -7,13 +7,8 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from groundplan.serving.design import Busy
+from groundplan.serving.scaling import BUSY_HOURS, IN_SECONDS, OUT_SECONDS
 
-OUT_SECONDS, IN_SECONDS = 60, 300
-# Ten hours of five days, eight hours of a night, as the plan counts them. Instances take minutes: a quarter early.
-BUSY_HOURS: dict[Busy, tuple[str, str]] = {
-    "office-hours": ("cron(45 7 ? * MON-FRI *)", "cron(0 18 ? * MON-FRI *)"),
-    "nightly": ("cron(45 21 * * ? *)", "cron(0 6 * * ? *)"),
-}
 _policy = scaling.CfnScalingPolicy
 
 
@@ -131,7 +126,7 @@ def tracking(
 def _hours(props: ScalingProps) -> list[scaling.CfnScalableTarget.ScheduledActionProperty]:
     if not props.busy or props.least == props.most:
         return []
-    opens, closes = BUSY_HOURS[props.busy]
+    hours = BUSY_HOURS[props.busy]
     return [
         scaling.CfnScalableTarget.ScheduledActionProperty(
             scheduled_action_name=name,
@@ -141,5 +136,5 @@ def _hours(props: ScalingProps) -> list[scaling.CfnScalableTarget.ScheduledActio
                 min_capacity=least, max_capacity=props.most
             ),
         )
-        for name, schedule, least in (("opens", opens, props.most), ("closes", closes, props.least))
+        for name, schedule, least in (("opens", hours.opens, props.most), ("closes", hours.closes, props.least))
     ]

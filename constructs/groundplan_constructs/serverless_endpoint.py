@@ -1,11 +1,13 @@
 """A model that answers when asked and costs nothing otherwise: small, on CPU, outside any VPC."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from groundplan.serving.offers import refuse_unoffered
+from groundplan_constructs.endpoint_alarms import Watched, metric
 from groundplan_constructs.endpoint_basics import VARIANT, EndpointBasics, configured, watch
 from groundplan_constructs.rollout import Rollout
 from groundplan_constructs.scaling import Scaling, ScalingProps, tracking
@@ -14,6 +16,7 @@ from groundplan_constructs.served_model import ServedModel
 SIZES_MIB = (1024, 2048, 3072, 4096, 5120, 6144)
 MOST_AT_ONCE = 200
 _WARM_PERCENT = 0.7
+_NEARLY_ALL = Decimal("0.9")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,7 @@ class ServerlessEndpoint(Construct):
         basics = props.basics
         if basics.served.placement:
             refuse_unoffered("serverless", "VPC", "network isolation")
-        alarms = watch(self, basics, "serverless")
+        alarms = watch(self, basics, "serverless", more=[_throttled(basics)])
         model = ServedModel(self, "Model", name=basics.name, served=basics.served)
         least, most = props.warm
         variant = sagemaker.CfnEndpointConfig.ProductionVariantProperty(
@@ -88,3 +91,14 @@ class ServerlessEndpoint(Construct):
                 ),
             )
             scaling.target.add_resource_dependency(self.endpoint)
+
+
+def _throttled(basics: EndpointBasics) -> Watched:
+    """AWS publishes no count of throttled requests here: they begin where the concurrency ends."""
+    return Watched(
+        construct_id="Saturated",
+        metric=metric("ServerlessConcurrentExecutionsUtilization", "Maximum", basics.dimensions),
+        most=_NEARLY_ALL,
+        says=f"more than {_NEARLY_ALL:.0%} of its concurrency is in use: beyond it requests are throttled",
+        promised=False,
+    )

@@ -54,10 +54,12 @@ class Promise:
     """What callers were promised, and with what alarms compare: shares of requests in per cent, p99 of the model.
 
     `always_asked`: traffic never stops, so silence is a failure. `thousand_usd` is what the plan said that a thousand
-    requests cost, `hourly_usd` what an instance costs; None where no price is known.
+    requests cost, `hourly_usd` what an hour of an instance costs, or of a serverless endpoint's work; None where no
+    price is known. `wait_seconds` is how long a request may lie in a queue.
     """
 
     p99_ms: Decimal | None = None
+    wait_seconds: Decimal | None = None
     failed_percent: Decimal = Decimal(1)
     refused_percent: Decimal = Decimal(5)
     always_asked: bool = False
@@ -125,13 +127,22 @@ def _promise(considered: Considered, mode: Mode) -> Promise:
     drivers = option.drivers
     waited_for = mode in ("real-time", "serverless", "component")
     average = considered.cost.average
-    price = option.market.price(f"sagemaker/hosting/{option.runs_on}") if option.machine else None
     return Promise(
         p99_ms=drivers.latency_p99_ms if waited_for else None,
+        wait_seconds=drivers.tolerance_ms / 1000 if mode == "asynchronous" else None,
         always_asked=waited_for and drivers.traffic == "steady",
         thousand_usd=None if average.unknowns else average.most / drivers.requests_per_month * 1000,
-        hourly_usd=price.amount if isinstance(price, Price) else None,
+        hourly_usd=_hourly(option, mode),
     )
+
+
+def _hourly(option: Option, mode: Mode) -> Decimal | None:
+    if option.machine:
+        component = "transform" if mode == "batch-transform" else "hosting"
+        price = option.market.price(f"sagemaker/{component}/{option.runs_on}")
+        return price.amount if isinstance(price, Price) else None
+    price = option.market.price(f"sagemaker/serverless/{option.memory_gib}gb")
+    return price.amount * 3600 if isinstance(price, Price) else None
 
 
 def _whole(number: Decimal) -> int:

@@ -180,29 +180,6 @@ def test_alarms_compare_with_the_driver_and_know_no_answer_without_requests(serv
         ]
 
 
-def test_one_alarm_says_whether_the_service_works_and_one_dashboard_shows_it(served: Any) -> None:
-    for name in WITH_ENDPOINT:
-        rule = json.dumps(only(served, name, "AWS::CloudWatch::CompositeAlarm")["AlarmRule"])
-        resources = served.templates[f"Serving-{name}"]["Resources"]
-        parts = [
-            logical_id
-            for logical_id, one in resources.items()
-            if one["Type"] == "AWS::CloudWatch::Alarm" and "asleep" not in str(one["Properties"]["AlarmName"])
-        ]
-        assert parts
-        assert all(part in rule for part in parts)
-        body = json.dumps(only(served, name, "AWS::CloudWatch::Dashboard")["DashboardBody"])
-        assert all(metric in body for metric in ("ModelLatency", "Invocation5XXErrors", "Invocations"))
-    assert "0.204" in json.dumps(only(served, "fraud-scorer", "AWS::CloudWatch::Dashboard"))
-    assert "ApproximateBacklogSize" in json.dumps(only(served, "queued-scorer", "AWS::CloudWatch::Dashboard"))
-
-
-def test_silence_rings_only_where_traffic_never_stops(served: Any) -> None:
-    for name in WITH_ENDPOINT:
-        silent = [one for one in of(served, name, "AWS::CloudWatch::Alarm") if one["AlarmName"].endswith("-silent")]
-        assert bool(silent) is (name in ("fraud-scorer", "invoice-reader")), name
-
-
 def test_each_mode_scales_on_its_own_metric_and_more_slowly_down_than_up(served: Any) -> None:
     metrics = {
         "office-scorer": "SageMakerVariantInvocationsPerInstance",
