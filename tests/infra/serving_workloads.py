@@ -62,7 +62,7 @@ def others_served() -> list[Workload]:
         scorer(
             "talking-scorer",
             "real-time-gpu",
-            drivers={**SELDOM, "traffic": "spiky"},
+            drivers={**SELDOM, "traffic": "office-hours"},
             custom={"measured": measured("ml.g6.xlarge", 200), "parameters_billion": 1.5, "framework": "vllm"},
         ),
     ]

@@ -414,6 +414,20 @@ def test_a_batch_job_of_fewer_than_a_hundred_records_is_paid_as_a_hundred(rate: 
     assert round(price(batch)[1].average.most, 9) == round(records * tokens, 9)
 
 
+@pytest.mark.parametrize(
+    ("traffic", "least"), [("steady", 1), ("office-hours", 1), ("nightly", 1), ("spiky", 3), ("bulk", 3)]
+)
+def test_the_peaks_machines_always_run_where_it_comes_faster_than_they_start(traffic: str, least: int) -> None:
+    peak = workload(
+        drivers={"traffic": traffic, "peak_requests_per_second": 210, "latency_p99_ms": 50, "latency_p50_ms": 20},
+        plan={"force": "real-time-cpu", "reason": "so that it is on machines"},
+    )
+    chosen = plan(peak, MARKET).chosen
+    assert chosen
+    assert (chosen.size.least, chosen.size.most) == (least, 3)  # 210 / (100 x 70 %)
+    assert ("3 at all times" in str(chosen.size.arithmetic)) is (least == 3)
+
+
 def test_graviton_is_chosen_only_where_its_price_is_known() -> None:
     graviton = workload(custom={"measured": [GRAVITON, CPU], "arm64": True}, drivers={"latency_p99_ms": 5000})
     without = plan(graviton, MARKET)
