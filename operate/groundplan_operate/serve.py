@@ -41,6 +41,8 @@ def serve(
         why = " ".join(str(error).split()) or "it was interrupted"
         after = _stack(accounts, workload)
         sent_back = after.get("StackStatus") == SENT_BACK and after != before
+        if sent_back:
+            why = _first_failure(accounts, workload) or why
         _put_back(accounts, workload, release, was, why if sent_back else "")
         file = release_file(workload.name, accounts.environment.name)
         now = f"pins {was.version}" if was else "is gone again, as nothing was released before"
@@ -72,6 +74,19 @@ def _put_back(accounts: Accounts, workload: Workload, release: Release, was: Rel
         if was.previous == release.version:
             del document["previous"]
     write_release(accounts.root, workload.name, accounts.environment, Release.model_validate(document), release)
+
+
+def _first_failure(accounts: Accounts, workload: Workload) -> str:
+    """What failed first in the stack's last deployment, which is the cause of all else; nothing if nobody says."""
+    name, found = accounts.names.stack(f"Serving-{workload.name}"), ""
+    pages = accounts.client("cloudformation", "ai").get_paginator("describe_stack_events").paginate(StackName=name)
+    for event in (one for page in pages for one in page["StackEvents"]):  # the newest first
+        status, reason = str(event["ResourceStatus"]), str(event.get("ResourceStatusReason", ""))
+        if status.endswith("_FAILED") and reason:
+            found = f"{event['ResourceType']}: {' '.join(reason.split())}"
+        if status == "UPDATE_IN_PROGRESS" and event["PhysicalResourceId"] == event["StackId"]:
+            break
+    return found
 
 
 def _stack(accounts: Accounts, workload: Workload) -> dict[str, Any]:

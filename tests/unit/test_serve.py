@@ -1,7 +1,7 @@
 """A release whose deployment fails: the pin says what serves, and what was sent back."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,23 @@ class CloudFormation:
     def __init__(self) -> None:
         self.status = "UPDATE_COMPLETE"
 
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "describe_stack_events"
+        return self
+
+    def paginate(self, **_: str) -> Iterator[dict[str, Any]]:
+        """Of two deployments, the newest event first, as CloudFormation gives them."""
+        told = [
+            ("it", "UPDATE_ROLLBACK_IN_PROGRESS", "The following resource(s) failed to update: [Endpoint]."),
+            ("Role", "UPDATE_FAILED", "Resource update cancelled"),
+            ("Endpoint", "UPDATE_FAILED", "the alarm it-failing\n rang"),
+            ("it", "UPDATE_IN_PROGRESS", "User Initiated"),
+            ("Endpoint", "UPDATE_FAILED", "another one rang last week"),
+        ]
+        for thing, status, reason in told:
+            event = {"PhysicalResourceId": thing, "StackId": "it", "ResourceType": f"AWS::{thing}"}
+            yield {"StackEvents": [{**event, "ResourceStatus": status, "ResourceStatusReason": reason}]}
+
     def describe_stacks(self, **_: str) -> dict[str, Any]:
         return {"Stacks": [{"StackName": "it", "StackStatus": self.status}]}
 
@@ -47,7 +64,7 @@ def failing(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
         def run(_: Accounts, arguments: Sequence[str], **__: Any) -> None:
             assert arguments[:2] == ["deploy", f"Serving-{WORKLOAD}"]
             accounts.client("cloudformation", "ai").status = status
-            raise Refused("❌ the alarm it-failing rang")
+            raise Refused("❌ the alarm it-failing rang (all it said is in /home/me/cdk.log)")
 
         monkeypatch.setattr(serve_module, "run_cdk", run)
 
@@ -95,7 +112,7 @@ def test_what_was_sent_back_is_withdrawn_and_what_serves_is_pinned(
     after = serve(accounts, release(accounts, "1.1.0", previous="1.0.0"), was)
     assert after
     assert after.version == "1.0.0"
-    assert after.withdrawn == {"1.1.0": "its deployment was sent back:  the alarm it-failing rang"}
+    assert after.withdrawn == {"1.1.0": "its deployment was sent back: AWS::Endpoint: the alarm it-failing rang"}
 
 
 def test_a_way_back_that_failed_leads_there_no_more(accounts: Accounts, failing: Callable[[str], None]) -> None:

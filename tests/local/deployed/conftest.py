@@ -39,10 +39,10 @@ class Deployed:
         return self.accounts.client(service, account)
 
 
-def groundplan(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command, with an embedded AWS whose state is in `state`."""
+def groundplan(state: Path, *arguments: str, at: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """The command in the repository `at`, with an embedded AWS whose state is in `state`."""
     return subprocess.run(
-        [str(GROUNDPLAN), *arguments], cwd=ROOT, env=variables(state), capture_output=True, text=True, timeout=280
+        [str(GROUNDPLAN), *arguments], cwd=at, env=variables(state), capture_output=True, text=True, timeout=280
     )
 
 
