@@ -12,6 +12,7 @@ from groundplan_local.joints import joint
 from groundplan_local.mlflow_servers import MlflowServers
 from groundplan_local.queue_alarms import QueueAlarms
 from groundplan_local.sagemaker import SageMaker
+from groundplan_local.serving import measures, scaling
 from groundplan_local.serving.operations import Endpoints
 from groundplan_local.training.operations import TrainingJobs
 
@@ -29,7 +30,7 @@ class Assembly:
     def start(self) -> None:
         """Begin what runs beside the answering of requests."""
         self.queue_alarms.start()
-        self.endpoints.measures.start()
+        self.endpoints.start()
 
     def close(self) -> None:
         """End everything that the server started."""
@@ -48,12 +49,17 @@ def assemble(state: Path) -> Assembly:
     sagemaker = SageMaker(ControlPlane(moto), training_jobs, mlflow_servers, endpoints)
 
     def answer(call: Call) -> Answer:
-        return sagemaker.answer(call) if call.service.startswith("sagemaker") else moto.call(call)
+        if call.service.startswith("sagemaker"):
+            return sagemaker.answer(call)
+        answered = moto.call(call)
+        return endpoints.scaling.noticed(call, answered) if call.service == "application-autoscaling" else answered
 
     bridge.install(answer)
     bucket_policies.install()
     cloudformation.install()
     image_builds.install()
     invocations.install()
+    measures.install()
+    scaling.install()
     state_machine_task.install()
     return Assembly(joint("ministack.app", "app"), training_jobs, mlflow_servers, QueueAlarms(), endpoints)

@@ -31,7 +31,11 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_physical_name": "stack_name, logical_id, lowercase=, max_len=, seeded=",
     },
     "ministack.services.cloudformation.stacks": {"_runs_on_worker_thread": "resource_type"},
-    "ministack.services.cloudwatch": {"_alarms": None},
+    "ministack.services.cloudwatch": {
+        "_alarms": None,
+        "_evaluate_alarm": "alarm",
+        "_store_datum": "namespace, name, dims, ts, unit, value, values, counts, stat_values",
+    },
     "ministack.services.codebuild": {"_start_build": "data"},
     "ministack.services.eventbridge": {
         "_dispatch_to_lambda": "arn, payload",
@@ -57,6 +61,8 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_ExecutionError": "error, cause",
         "_SERVICE_DISPATCH": None,
     },
+    "moto.applicationautoscaling.models": {"ScalableDimensionValueSet": None},
+    "moto.applicationautoscaling.responses": {"ScalableDimensionValueSet": None},
     "moto.backends": {"get_backend": "name"},
     "moto.core.botocore_stubber": {"BotocoreStubber": ""},
 }

@@ -78,6 +78,45 @@ class EndpointType(ServingType):
         connect("sagemaker").delete_endpoint(EndpointName=reference.rpartition("/")[2])
 
 
+class InferenceComponentType(ServingType):
+    """Copies of a model on an endpoint; its update is a rolling one, and CloudFormation fails with it."""
+
+    def create(self, properties: Properties, connect: Connect) -> Provisioned:
+        client = connect("sagemaker")
+        client.create_inference_component(**_without(properties, "DeploymentConfig", "EndpointArn"))
+        return _component_settled(client, properties)
+
+    def update(self, reference: str, old: Properties, new: Properties, connect: Connect) -> Provisioned:
+        del reference
+        client, fixed = connect("sagemaker"), ("InferenceComponentName", "EndpointName", "VariantName")
+        if changed := [name for name in fixed if old.get(name) != new.get(name)]:
+            raise ValueError(f"inference component: a change of {', '.join(changed)} is not emulated")
+        if _without(old, "Tags") != _without(new, "Tags"):
+            client.update_inference_component(**_without(new, "EndpointName", "EndpointArn", "VariantName", "Tags"))
+        return _component_settled(client, new)
+
+    def delete(self, reference: str, properties: Properties, connect: Connect) -> None:
+        del properties
+        name = reference.rpartition("/")[2]
+        connect("sagemaker").delete_inference_component(InferenceComponentName=name)
+
+
+def _without(properties: Properties, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in names}
+
+
+def _component_settled(client: Any, properties: Properties) -> Provisioned:
+    name, until = properties["InferenceComponentName"], time.monotonic() + LONGEST_SECONDS
+    describe = client.describe_inference_component
+    while (found := describe(InferenceComponentName=name))["InferenceComponentStatus"] in CHANGING:
+        if time.monotonic() > until:
+            raise TimeoutError(f"inference component {name} is still {found['InferenceComponentStatus']}")
+        time.sleep(LOOK_SECONDS)
+    if found["InferenceComponentStatus"] != "InService" or "FailureReason" in found:
+        raise RuntimeError(found.get("FailureReason", f"inference component {name} failed"))
+    return found["InferenceComponentArn"], {"InferenceComponentArn": found["InferenceComponentArn"]}
+
+
 def _settled(client: Any, properties: Properties) -> Provisioned:
     name, until = properties["EndpointName"], time.monotonic() + LONGEST_SECONDS
     while (found := client.describe_endpoint(EndpointName=name))["EndpointStatus"] in CHANGING:
@@ -150,5 +189,6 @@ SERVING_TYPES: dict[str, ServingType] = {
     "AWS::CloudWatch::CompositeAlarm": CompositeAlarm(),
     "AWS::SageMaker::Endpoint": EndpointType(),
     "AWS::SageMaker::EndpointConfig": Named("EndpointConfig"),
+    "AWS::SageMaker::InferenceComponent": InferenceComponentType(),
     "AWS::SageMaker::Model": Named("Model"),
 }

@@ -1,7 +1,8 @@
-"""Step Functions' `sagemaker:createTrainingJob`, with `.sync` and without."""
+"""Step Functions' `sagemaker:createTrainingJob`, with `.sync` and without, and `sagemaker:createTransformJob`."""
 
 import json
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +16,9 @@ LOOK_SECONDS = 0.2
 
 
 def install() -> None:
-    """Add the task, and SageMaker to the services that state machines may call."""
+    """Add the tasks, and SageMaker to the services that state machines may call."""
     joint(STEP_FUNCTIONS, "_SERVICE_DISPATCH")["arn:aws:states:::sagemaker:createTrainingJob"] = create_training_job
+    joint(STEP_FUNCTIONS, "_SERVICE_DISPATCH")["arn:aws:states:::sagemaker:createTransformJob"] = create_transform_job
     joint(STEP_FUNCTIONS, "_AWS_SDK_SERVICE_MAP")["sagemaker"] = {"target_prefix": "SageMaker", "protocol": "json"}
 
 
@@ -24,11 +26,7 @@ def create_training_job(resource: str, request: dict[str, Any]) -> dict[str, Any
     """Start a job and, with `.sync`, wait for its end; the task fails as the job fails."""
     failure = joint(STEP_FUNCTIONS, "_ExecutionError")
     sagemaker = connect("sagemaker", *account_and_region())
-    try:
-        made = sagemaker.create_training_job(**request)
-    except ClientError as error:
-        told: dict[str, Any] = error.response
-        raise failure(f"SageMaker.{told['Error']['Code']}", told["Error"]["Message"]) from None
+    made = _made(sagemaker.create_training_job, request)
     if not resource.endswith(".sync"):
         return {"TrainingJobArn": made["TrainingJobArn"]}
     while True:
@@ -41,6 +39,23 @@ def create_training_job(resource: str, request: dict[str, Any]) -> dict[str, Any
     if job["TrainingJobStatus"] != "Completed":
         raise failure("States.TaskFailed", text)
     return json.loads(text)
+
+
+def create_transform_job(resource: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Start a job, and go on: whoever wants its end looks for it."""
+    if resource.endswith(".sync"):
+        raise joint(STEP_FUNCTIONS, "_ExecutionError")("NotEmulated", "createTransformJob.sync is not emulated")
+    made = _made(connect("sagemaker", *account_and_region()).create_transform_job, request)
+    return {"TransformJobArn": made["TransformJobArn"]}
+
+
+def _made(create: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return create(**request)
+    except ClientError as error:
+        told: dict[str, Any] = error.response
+        code, message = told["Error"]["Code"], told["Error"]["Message"]
+        raise joint(STEP_FUNCTIONS, "_ExecutionError")(f"SageMaker.{code}", message) from None
 
 
 def _milliseconds(time: datetime) -> int:

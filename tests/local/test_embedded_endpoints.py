@@ -1,8 +1,6 @@
 """Endpoints of the embedded AWS: they answer with the model's own script, and a bad version is sent back."""
 
-import io
 import json
-import tarfile
 import threading
 import time
 from collections import Counter
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from model_archives import archive as archived
 
 GOOD = """
 import json
@@ -28,16 +27,8 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/Serving"
 
 def archive(script: str | None, version: str = "one") -> bytes:
     """A model's archive with its inference code."""
-    packed = io.BytesIO()
-    files = {"weights.json": json.dumps({"bias": 1, "version": version})}
-    if script is not None:
-        files["code/inference.py"] = script
-    with tarfile.open(fileobj=packed, mode="w:gz") as target:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text.encode())
-            target.addfile(entry, io.BytesIO(text.encode()))
-    return packed.getvalue()
+    code = {} if script is None else {"code/inference.py": script}
+    return archived({"weights.json": json.dumps({"bias": 1, "version": version}), **code})
 
 
 class Service:
@@ -284,6 +275,30 @@ def test_a_single_bad_minute_rings_nothing(service: Service, until: Callable[...
         service.ask(b"1", "text/csv")
     with Client(service):
         until(lambda: service.state(alarm) == "OK")
+
+
+def test_an_alarm_that_flaps_during_a_deployment_sends_it_back_once_and_for_good(
+    service: Service, until: Callable[..., Any]
+) -> None:
+    service.serve("one", archive(GOOD))
+    alarm, seen = service.alarm("Flapping", 1, Namespace="Trial"), list[str]()
+    service.release("two", archive(GOOD, "two"), [alarm], seconds=1800)
+
+    def flap() -> bool:
+        for state in ("ALARM", "OK"):
+            service.cloudwatch.set_alarm_state(AlarmName=alarm, StateValue=state, StateReason="flaps")
+            if (status := service.status()["EndpointStatus"]) not in seen[-1:]:
+                seen.append(status)
+        return seen[-1] == "InService"
+
+    until(flap)
+    for _ in range(3):
+        flap()  # what has gone back stays there
+    assert [status for status in seen if status != "RollingBack"] == ["Updating", "InService"]
+    found = service.status()
+    assert found["EndpointConfigName"] == f"{service.name}-one"
+    assert f"alarm {alarm} is in state ALARM" in found["FailureReason"]
+    assert service.ask()["version"] == "one"
 
 
 def test_of_two_deployments_at_once_the_second_is_refused(service: Service) -> None:

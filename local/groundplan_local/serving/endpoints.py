@@ -34,7 +34,7 @@ class Fleet:
     """What one configuration runs: one process a variant, however many instances it names."""
 
     config: Document
-    main: Copy
+    main: Copy | None  # None where inference components answer
     shadow: Copy | None
 
     @property
@@ -61,6 +61,7 @@ class Endpoint:
         containers: Callable[[str], Mapping[str, Any]],
         tell: Callable[["Endpoint"], None],
         tags: list[Any],
+        dimensions: Mapping[str, str] | None = None,  # of its metrics, if they are not those of its variants
     ) -> None:
         self.name, self.account, self.region = name, *place
         self.arn = f"arn:aws:sagemaker:{self.region}:{self.account}:endpoint/{name}"
@@ -68,6 +69,8 @@ class Endpoint:
         self.created = self.changed = datetime.now(UTC)
         self.config: Document = {}
         self.share = 0.0  # of the requests that go to the next fleet
+        self.count = 0  # instances, or copies of a component; at zero nothing answers
+        self._dimensions = dimensions
         self._folder, self._measures, self._containers, self._tell = folder, measures, containers, tell
         self._fleet: Fleet | None = None
         self._next: Fleet | None = None
@@ -77,13 +80,21 @@ class Endpoint:
         self._closing = threading.Event()
         self._shadows = ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"shadow of {name}")
 
+    @property
+    def dimensions(self) -> Mapping[str, str]:
+        """Of the metrics of what serves."""
+        variant = self.config["ProductionVariants"][0]["VariantName"]
+        return self._dimensions or {"EndpointName": self.name, "VariantName": variant}
+
     # Deployment -----------------------------------------------------------------------------------------------
 
-    def deploy(self, config: Document, deployment: Mapping[str, Any]) -> None:
+    def deploy(self, config: Document, deployment: Mapping[str, Any], *, keep_count: bool = False) -> None:
         """Begin to serve a configuration: at once where there was none, else as the deployment says."""
         first = self._fleet is None
         self._change("Creating" if first else "Updating")
         self.config = self.config or config
+        if first or not keep_count:
+            self.count = config["ProductionVariants"][0].get("InitialInstanceCount", 1)
         target = self._first if first else self._update
         threading.Thread(target=target, args=(config, deployment), name=f"deploy {self.name}", daemon=True).start()
 
@@ -144,8 +155,9 @@ class Endpoint:
             wait = LEAST_START_SECONDS + here(asked)
             return Copy(folder, self._containers(variant["ModelName"]), self.account, self.region, wait)
 
+        main: Document = config["ProductionVariants"][0]
         shadows: list[Document] = config.get("ShadowProductionVariants") or []
-        return Fleet(config, copy(config["ProductionVariants"][0]), copy(shadows[0]) if shadows else None)
+        return Fleet(config, copy(main) if "ModelName" in main else None, copy(shadows[0]) if shadows else None)
 
     def _change(self, status: str, failure: str = "") -> None:
         self.status, self.failure, self.changed = status, failure, datetime.now(UTC)
@@ -158,43 +170,47 @@ class Endpoint:
         """The answer and the variant's name; None where nothing serves."""
         with self._lock:
             fleet = self._next if self._next and self._due("next", self.share) else self._fleet
-        if fleet is None:
+        if fleet is None or fleet.main is None or not self.count:
             return None
         answered = fleet.main.answer(body, content_type, accept)
         self._record(fleet.variant, answered)
+        kept = self._is_captured(fleet.config)
         if fleet.shadow:
-            self._shadows.submit(self._shadow, fleet, body, content_type, accept)
-        self._capture(fleet.config, fleet.variant, (content_type, body), answered)
+            self._shadows.submit(self._shadow, fleet, body, content_type, accept, kept)
+        if kept:
+            self._capture(fleet.config, fleet.variant, (content_type, body), answered)
         return answered, fleet.variant
 
-    def _shadow(self, fleet: Fleet, body: bytes, content_type: str, accept: str) -> None:
+    def _shadow(self, fleet: Fleet, body: bytes, content_type: str, accept: str, kept: bool) -> None:
         if fleet.shadow:
             name = fleet.config["ShadowProductionVariants"][0]["VariantName"]
             answered = fleet.shadow.answer(body, content_type, accept)
             self._record(name, answered)
-            self._capture(fleet.config, name, (content_type, body), answered)
+            if kept:
+                self._capture(fleet.config, name, (content_type, body), answered)
 
     def _record(self, variant: str, answered: Answered) -> None:
         self._measures.record(
             self.account,
             self.region,
-            {"EndpointName": self.name, "VariantName": variant},
+            self._dimensions or {"EndpointName": self.name, "VariantName": variant},
             Invocations=1,
             Invocation5XXErrors=float(answered.status >= 500),
             Invocation4XXErrors=float(400 <= answered.status < 500),
             ModelLatency=answered.seconds * 1_000_000,
         )
 
-    def _capture(self, config: Document, variant: str, request: tuple[str, bytes], answered: Answered) -> None:
+    def _is_captured(self, config: Document) -> bool:
         kept: Document = config.get("DataCaptureConfig") or {}
         if not kept.get("EnableCapture", bool(kept)):
-            return
+            return False
         with self._lock:
-            due = self._due("capture", kept["InitialSamplingPercentage"] / 100)
-        if due:
-            place = {"EndpointName": self.name, "VariantName": variant}
-            answer = (answered.content_type, answered.body)
-            self._shadows.submit(capture, self.account, self.region, place, kept, request, answer)
+            return self._due("capture", kept["InitialSamplingPercentage"] / 100)
+
+    def _capture(self, config: Document, variant: str, request: tuple[str, bytes], answered: Answered) -> None:
+        place = {"EndpointName": self.name, "VariantName": variant}
+        answer = (answered.content_type, answered.body)
+        self._shadows.submit(capture, self.account, self.region, place, config["DataCaptureConfig"], request, answer)
 
     def _due(self, what: str, share: float) -> bool:
         """Whether this request is one of the share: every tenth of a tenth, so that a test can count on it."""

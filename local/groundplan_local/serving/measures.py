@@ -1,7 +1,7 @@
 """What endpoints did, as the metrics of AWS/SageMaker, and the alarms over them.
 
 ministack compares no dimensions when it evaluates an alarm, and its own periods are the clock's: endpoints' alarms
-are therefore judged here, and set through CloudWatch's API, so that topics and composite alarms follow.
+are therefore judged here alone, and set through CloudWatch's API, so that topics and composite alarms follow.
 """
 
 import logging
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from groundplan_local.connections import connect
-from groundplan_local.joints import joint
+from groundplan_local.joints import joint, mend
 from groundplan_local.serving.clock import here
 
 NAMESPACE = "AWS/SageMaker"
@@ -28,6 +28,17 @@ BREACHES: dict[str, Callable[[float, float], bool]] = {
 Series = tuple[str, str, str, frozenset[tuple[str, str]]]  # account, region, metric, dimensions
 
 logger = logging.getLogger(__name__)
+
+
+def install() -> None:
+    """Keep ministack from judging the alarms that are judged here."""
+    evaluate = joint("ministack.services.cloudwatch", "_evaluate_alarm")
+
+    def others(alarm: Mapping[str, Any]) -> None:
+        if alarm.get("Namespace") != NAMESPACE:
+            evaluate(alarm)
+
+    mend("ministack.services.cloudwatch", "_evaluate_alarm", others)
 
 
 class Measures:
@@ -48,11 +59,26 @@ class Measures:
         self._closing.set()
 
     def record(self, account: str, region: str, dimensions: Mapping[str, str], **values: float) -> None:
-        """One point for each metric, now."""
+        """One point for each metric, now; CloudWatch has it, too."""
+        self.notice(account, region, dimensions, **values)
+        store = joint("ministack.services.cloudwatch", "_store_datum")
+        with self._lock, joint("ministack.core.responses", "request_scope")(account, region):
+            for metric, value in values.items():
+                store(NAMESPACE, metric, dict(dimensions), time.time(), "None", value, None, None, None)
+
+    def notice(self, account: str, region: str, dimensions: Mapping[str, str], **values: float) -> None:
+        """The same for what is measured all the time: alarms and scaling see it, CloudWatch does not keep it."""
         now, seen = time.monotonic(), frozenset(dimensions.items())
         with self._lock:
             for metric, value in values.items():
                 self._points[account, region, metric, seen].append((now, value))
+
+    def points(
+        self, account: str, region: str, metric: str, dimensions: Mapping[str, str]
+    ) -> list[tuple[float, float]]:
+        """What was recorded, and when (of the monotonic clock)."""
+        with self._lock:
+            return list(self._points.get((account, region, metric, frozenset(dimensions.items())), ()))
 
     def _look_again_and_again(self) -> None:
         while not self._closing.wait(LOOK_SECONDS):
@@ -68,9 +94,8 @@ class Measures:
                     logger.exception("alarm %s", name)
 
     def _look(self, account: str, region: str, name: str, alarm: Mapping[str, Any]) -> None:
-        seen = frozenset((one["Name"], one["Value"]) for one in alarm.get("Dimensions", []))
-        with self._lock:
-            points = list(self._points.get((account, region, str(alarm["MetricName"]), seen), ()))
+        seen = {one["Name"]: one["Value"] for one in alarm.get("Dimensions", [])}
+        points = self.points(account, region, str(alarm["MetricName"]), seen)
         state = judge(alarm, points, time.monotonic())
         if state and state != alarm["StateValue"]:
             reason = f"{alarm['MetricName']} over {len(points)} points; the threshold is {alarm['Threshold']:g}"

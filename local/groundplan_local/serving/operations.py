@@ -1,4 +1,4 @@
-"""The operations of SageMaker's API about models, configurations and endpoints, and InvokeEndpoint."""
+"""The operations of SageMaker's API about models, configurations and endpoints, and their requests."""
 
 import json
 import threading
@@ -11,8 +11,12 @@ from groundplan_local.bridge import Answer, Call, answer_error, answer_json
 from groundplan_local.connections import tags_as_mapping
 from groundplan_local.events import emit, milliseconds
 from groundplan_local.joints import account_and_region
+from groundplan_local.serving.asynchronous import Queue
+from groundplan_local.serving.components import Components
 from groundplan_local.serving.endpoints import Document, Endpoint
 from groundplan_local.serving.measures import Measures
+from groundplan_local.serving.scaling import Scaling
+from groundplan_local.serving.transform_jobs import TransformJobs
 from groundplan_local.shapes import InvalidRequestError, check_request
 
 LARGEST_BYTES = 6_291_456  # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
@@ -38,12 +42,19 @@ class Endpoints:
         self._folder = folder
         self._kept: dict[str, dict[Key, Document]] = {kind: {} for kind in KINDS}
         self._endpoints: dict[Key, Endpoint] = {}
+        self._queues: dict[Key, Queue] = {}
         self._lock = threading.Lock()
+        self._components = Components(folder, self.measures, self._endpoint, self._container)
+        self.scaling = Scaling(self.measures, self._scaled)
+        self._transform_jobs = TransformJobs(folder, self._container)
         self._operations: dict[str, Callable[[Document], Answer]] = {
+            **self._components.operations,
+            **self._transform_jobs.operations,
             "CreateEndpoint": self._create,
             "DescribeEndpoint": self._describe,
             "ListEndpoints": self._list,
             "UpdateEndpoint": self._update,
+            "UpdateEndpointWeightsAndCapacities": self._resize,
             "DeleteEndpoint": self._delete,
         }
 
@@ -62,9 +73,19 @@ class Endpoints:
             return self._keep(*kept, asked) if kept else self._operations[operation](asked)
         return None
 
+    def start(self) -> None:
+        """Begin to judge alarms, and to scale."""
+        self.measures.start()
+        self.scaling.start()
+
     def close(self) -> None:
         """End everything that serves."""
+        self.scaling.close()
         self.measures.close()
+        self._transform_jobs.close()
+        self._components.close()
+        for queue in list(self._queues.values()):
+            queue.close()
         for endpoint in list(self._endpoints.values()):
             endpoint.close()
 
@@ -121,6 +142,8 @@ class Endpoints:
                 _tell,
                 asked.get("Tags", []),
             )
+            if "AsyncInferenceConfig" in config:
+                self._queues[key] = Queue(endpoint, self.measures)
         endpoint.deploy(config, asked.get("DeploymentConfig", {}))
         return answer_json({"EndpointArn": endpoint.arn})
 
@@ -133,7 +156,25 @@ class Endpoints:
         with self._lock:
             if endpoint.status in CHANGING:
                 return _refused(f'Cannot update in-progress endpoint "{endpoint.arn}".')
-            endpoint.deploy(config, asked.get("DeploymentConfig", {}))
+            kept = bool(asked.get("RetainAllVariantProperties"))
+            endpoint.deploy(config, asked.get("DeploymentConfig", {}), keep_count=kept)
+        return answer_json({"EndpointArn": endpoint.arn})
+
+    def _resize(self, asked: Document) -> Answer:
+        """What scaling does, too: the process stays one, whatever the number; at zero it answers nothing."""
+        endpoint = self._endpoint(asked["EndpointName"])
+        if endpoint is None:
+            return _missing(asked["EndpointName"])
+        if endpoint.status in CHANGING:
+            return _refused(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+        variant = endpoint.config["ProductionVariants"][0]["VariantName"]
+        for one in asked["DesiredWeightsAndCapacities"]:
+            if one["VariantName"] != variant:
+                return _refused(f'Could not find variant "{one["VariantName"]}"; allowed: {variant}')
+            count = one.get("DesiredInstanceCount", endpoint.count)
+            if not count and "AsyncInferenceConfig" not in endpoint.config:
+                return _refused("DesiredInstanceCount 0 is for asynchronous variants; allowed here: 1 and more")
+            endpoint.count = count
         return answer_json({"EndpointArn": endpoint.arn})
 
     def _describe(self, asked: Document) -> Answer:
@@ -154,11 +195,22 @@ class Endpoints:
             return _missing(asked["EndpointName"])
         if endpoint.status in CHANGING:
             return _refused(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+        if on := self._components.on(endpoint.name):
+            return _refused(f'Endpoint "{endpoint.arn}" still hosts inference components: {", ".join(on)}.')
         endpoint.status = "Deleting"
         _tell(endpoint)
         del self._endpoints[(*account_and_region(), endpoint.name)]
+        if queue := self._queues.pop((*account_and_region(), endpoint.name), None):
+            queue.close()
         endpoint.close()
         return answer_json({})
+
+    def _scaled(self, account: str, region: str, resource: str) -> Endpoint | None:
+        """What Application Auto Scaling calls `endpoint/<name>/variant/<name>` or `inference-component/<name>`."""
+        kind, name, *_ = resource.split("/")
+        if kind == "inference-component":
+            return self._components.at(account, region, name)
+        return self._endpoints.get((account, region, name))
 
     def _endpoint(self, name: str) -> Endpoint | None:
         return self._endpoints.get((*account_and_region(), name))
@@ -176,24 +228,59 @@ class Endpoints:
     def _invoke(self, call: Call) -> Answer:
         _, _, name, action = [*call.path.split("/"), "", "", ""][:4]
         endpoint = self._endpoint(name)
-        if action != "invocations":
-            return _runtime(400, "ValidationError", f"{action or call.path} is not emulated on an endpoint")
+        headers = {key.lower(): value for key, value in call.headers.items()}
         if endpoint is None:
             says = f"Endpoint {name} of account {account_and_region()[0]} not found."
             return _runtime(400, "ValidationError", says)
+        if action == "async-invocations":
+            return self._later(endpoint, headers)
+        if action != "invocations":
+            return _runtime(400, "ValidationError", f"{action or call.path} is not emulated on an endpoint")
+        if "AsyncInferenceConfig" in endpoint.config:
+            return _runtime(400, "ValidationError", f"Endpoint {name} is asynchronous; allowed: InvokeEndpointAsync")
         if len(call.body) > LARGEST_BYTES:
             says = f"Request size {len(call.body)} is greater than the allowed maximum of {LARGEST_BYTES} bytes."
             return _runtime(413, "ValidationError", says)
-        headers = {key.lower(): value for key, value in call.headers.items()}
+        served: Endpoint | None = endpoint
+        component = headers.get("x-amzn-sagemaker-inference-component", "")
+        if component or "ModelName" not in endpoint.config["ProductionVariants"][0]:
+            served = self._components.found(component) if component in self._components.on(name) else None
+            if served is None:
+                return _runtime(400, "ValidationError", _no_component(name, component))
+        return self._ask(served, call.body, headers)
+
+    def _ask(self, served: Endpoint, body: bytes, headers: Mapping[str, str]) -> Answer:
         kind, accept = headers.get("content-type") or "application/json", headers.get("accept") or "*/*"
-        answered = endpoint.invoke(call.body, kind, accept) if endpoint.status != "Failed" else None
+        answered = served.invoke(body, kind, accept) if served.status != "Failed" else None
+        if answered is None and served.status != "Failed" and not served.count:
+            return _runtime(400, "ValidationError", self._components.refused(served))
         if answered is None:
-            return _runtime(400, "ValidationError", f"Endpoint {name} is not in service ({endpoint.status}).")
+            return _runtime(400, "ValidationError", f"{served.name} is not in service ({served.status}).")
         answer, variant = answered
         if answer.status != 200:
-            return _model_error(endpoint, answer.status, answer.body.decode(errors="replace"))
+            return _model_error(served, answer.status, answer.body.decode(errors="replace"))
         told = {"Content-Type": answer.content_type, "x-Amzn-Invoked-Production-Variant": variant}
         return 200, told, answer.body
+
+    def _later(self, endpoint: Endpoint, headers: dict[str, str]) -> Answer:
+        queue = self._queues.get((*account_and_region(), endpoint.name))
+        if queue is None or endpoint.status in ("Creating", "Failed"):
+            said = f"not in service ({endpoint.status})" if queue else "not asynchronous; allowed: InvokeEndpoint"
+            return _runtime(400, "ValidationError", f"Endpoint {endpoint.name} is {said}.")
+        try:
+            request = queue.add(headers)
+        except ValueError as error:
+            return _runtime(400, "ValidationError", str(error))
+        places = {"OutputLocation": request.output_location, "FailureLocation": request.failure_location}
+        told = {f"X-Amzn-SageMaker-{name}": uri for name, uri in places.items() if uri}
+        body = json.dumps({"InferenceId": request.inference_id}).encode()
+        return 202, {"Content-Type": "application/json", **told}, body
+
+
+def _no_component(endpoint: str, component: str) -> str:
+    if component:
+        return f"Inference Component {component} of endpoint {endpoint} not found."
+    return f"Inference Component Name header is required for endpoint {endpoint}, which hosts inference components."
 
 
 def _summary(kind: str) -> tuple[str, ...]:
@@ -210,8 +297,8 @@ def _described(endpoint: Endpoint) -> Document:
                 {"CurrentServerlessConfig": one["ServerlessConfig"]}
                 if "ServerlessConfig" in one
                 else {
-                    "CurrentInstanceCount": one.get("InitialInstanceCount", 1),
-                    "DesiredInstanceCount": one.get("InitialInstanceCount", 1),
+                    "CurrentInstanceCount": endpoint.count,
+                    "DesiredInstanceCount": endpoint.count,
                 }
             ),
         }

@@ -1,10 +1,8 @@
 """A bad version, released with the command that people use, is sent back by its alarm, and the pin says so."""
 
 import hashlib
-import io
 import json
 import shutil
-import tarfile
 import threading
 import tomllib
 from collections import Counter
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from model_archives import archive
 
 from groundplan.canonical import digest
 from groundplan.model_package import SCHEMA, Properties
@@ -43,16 +42,6 @@ monthly_cost_ceiling_usd = 900
 """
 
 
-def archive(script: str) -> bytes:
-    """A model's archive that holds nothing but its inference code."""
-    packed, text = io.BytesIO(), script.encode()
-    with tarfile.open(fileobj=packed, mode="w:gz") as target:
-        entry = tarfile.TarInfo("code/inference.py")
-        entry.size = len(text)
-        target.addfile(entry, io.BytesIO(text))
-    return packed.getvalue()
-
-
 class Till:
     """A repository with one workload, and its endpoint on the deployed platform."""
 
@@ -75,7 +64,7 @@ class Till:
         """Register a version as the gate does with one that it found nothing wrong with, and approve it."""
         folder = f"workloads/{WORKLOAD}/output/{version}"
         contents = {
-            "output/model.tar.gz": archive(SCRIPT.format(version=version, work=work)),
+            "output/model.tar.gz": archive({"code/inference.py": SCRIPT.format(version=version, work=work)}),
             "record.json": b"{}",
             "verdict.json": b'{"passed": true}',
         }
