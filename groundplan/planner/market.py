@@ -17,6 +17,25 @@ GRAVITON = {
     for family, gib_per_vcpu in (("c6g", 2), ("c7g", 2), ("m6g", 4))
     for size, vcpu in _SIZES.items()
 }
+# Types that run transform jobs, family by family: botocore's TransformInstanceType, and
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_TransformResources.html
+_INTEL = "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"
+_GPU = "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"
+_TRANSFORM = {
+    "m4": "xlarge 2xlarge 4xlarge 10xlarge 16xlarge",
+    "c4": "xlarge 2xlarge 4xlarge 8xlarge",
+    "p2": "xlarge 8xlarge 16xlarge",
+    "p3": "2xlarge 8xlarge 16xlarge",
+    "c5": "xlarge 2xlarge 4xlarge 9xlarge 18xlarge",
+    "m5": "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge",
+    **dict.fromkeys(("m6i", "c6i", "r6i"), f"{_INTEL} 32xlarge"),
+    **dict.fromkeys(("m7i", "c7i", "r7i"), f"{_INTEL} 48xlarge"),
+    "g4dn": _GPU,
+    **dict.fromkeys(("g5", "g6", "g6e"), f"{_GPU} 24xlarge 48xlarge"),
+    "trn1": "2xlarge 32xlarge",
+    "inf2": "xlarge 8xlarge 24xlarge 48xlarge",
+}
+TRANSFORM = frozenset(f"ml.{family}.{size}" for family, sizes in _TRANSFORM.items() for size in sizes.split())
 
 
 @cache

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
+from groundplan.planner.market import TRANSFORM
 from groundplan.planner.option import BEDROCK, Option
 from groundplan.planner.pricing import Cost
 from groundplan.planner.sizing import TWO_INSTANCES_ABOVE
@@ -148,9 +149,9 @@ def _graviton_image(option: Option, _: Cost) -> Iterator[Failure]:
         yield Failure("graviton-image", "its image is not built for arm64")
 
 
-def _graviton_transform(option: Option, _: Cost) -> Iterator[Failure]:
-    if option.kind == "graviton" and option.architecture == "batch-transform":
-        yield Failure("transform-on-graviton", f"a transform job cannot run on {option.runs_on}")
+def _transform_machine(option: Option, _: Cost) -> Iterator[Failure]:
+    if option.architecture == "batch-transform" and option.runs_on not in TRANSFORM:
+        yield Failure("transform-machine", f"a transform job cannot run on {option.runs_on}")
 
 
 def _model_in_region(option: Option, _: Cost) -> Iterator[Failure]:
@@ -315,10 +316,10 @@ RULES = (
         _graviton_image,
     ),
     Rule(
-        "transform-on-graviton",
-        "Transform jobs have no Graviton machines.",
+        "transform-machine",
+        "Transform jobs run on some types of machines: none of Graviton, and not on ml.c5.large.",
         f"{_SAGEMAKER_API}/API_TransformResources.html",
-        _graviton_transform,
+        _transform_machine,
     ),
     Rule(
         "model-in-region",

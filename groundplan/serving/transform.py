@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from groundplan.planner.market import TRANSFORM
 from groundplan.serving.design import Fleet
 
 LONGEST_NAME = 63
@@ -30,9 +31,10 @@ def transform_states(
     Raises ValueError for a machine on which no transform job runs.
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTransformJob.html
     """
-    family = fleet.instance_type.split(".")[1]
-    if family[-1:] == "g" or family[-2:] == "gd":
-        raise ValueError(f"a transform job has no Graviton machines, got '{fleet.instance_type}'")
+    if fleet.instance_type not in TRANSFORM:
+        raise ValueError(
+            f"a transform job does not run on '{fleet.instance_type}'; allowed: {' '.join(sorted(TRANSFORM))}"
+        )
     whose = name[: LONGEST_NAME - _UUID - 1].rstrip("-")
     arrived = "States.Format('s3://{}/{}', $.detail.bucket.name, $.detail.object.key)"
     where = {"S3Uri": requests} if requests else {"S3Uri.$": arrived}

@@ -385,7 +385,7 @@ def test_a_construct_says_what_it_does_not_take(make: Callable[[], object], reas
 def test_a_transform_job_on_a_machine_outside_the_limits_is_refused() -> None:
     limits = Limits(instance_types=("ml.m5.large",), max_runtime_seconds=60)
     release = pin(Names(read_environment(ROOT, "dev")), "nightly-churn")
-    with pytest.raises(BadInput, match=r"environments/dev\.toml: limits\.instance_types: .*ml\.c5\.large: add it"):
+    with pytest.raises(BadInput, match=r"environments/dev\.toml: limits\.instance_types: .*ml\.c5\.xlarge: add it"):
         stack_of(read_workload(ROOT, "nightly-churn"), release, limits=limits)
 
 

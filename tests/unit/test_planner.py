@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from groundplan.canonical import canonical_json
 from groundplan.planner import RULES, TITLES, Market, Plan, plan
 from groundplan.planner.candidates import candidates
 from groundplan.planner.choice import Considered
+from groundplan.planner.market import TRANSFORM
 from groundplan.planner.pricing import price
 from groundplan.planner.report import as_json, text_lines
 from groundplan.planner.rules import failures
@@ -35,7 +37,7 @@ DECISIONS = {
     "digit-reader": ("serverless", "1 GiB"),
     "fraud-scorer": ("real-time-cpu", "ml.c5.xlarge"),
     "invoice-reader": ("real-time-inferentia2", "ml.inf2.8xlarge"),
-    "nightly-churn": ("batch-transform", "ml.c5.large"),
+    "nightly-churn": ("batch-transform", "ml.c5.xlarge"),
     "support-assistant": ("bedrock-on-demand", "amazon.nova-lite-v1:0"),
 }
 
@@ -139,11 +141,17 @@ def test_the_arithmetic_of_support_assistant_by_hand() -> None:
     assert chosen.cost.average.most == Decimal("154.5264")
 
 
+def test_transform_jobs_run_on_what_sagemakers_own_api_lists() -> None:
+    loader: Any = Loader()
+    listed = loader.load_service_model("sagemaker", "service-2")["shapes"]["TransformInstanceType"]["enum"]
+    assert set(listed) == TRANSFORM
+
+
 def test_the_arithmetic_of_nightly_churn_by_hand() -> None:
-    # 23/s x 3600 x 730 requests a month at 500/s = 33.58 h of work, and 365/12 starts of 0.1 h
+    # 23/s x 3600 x 730 requests a month at 1,000/s = 16.79 h of work, and 365/12 starts of 0.1 h
     chosen = plan(read_workload(ROOT, "nightly-churn"), MARKET).chosen
     assert chosen
-    assert round(chosen.cost.average.most, 6) == round((Decimal("33.58") + Decimal(365) / 120) * Decimal("0.102"), 6)
+    assert round(chosen.cost.average.most, 6) == round((Decimal("16.79") + Decimal(365) / 120) * Decimal("0.204"), 6)
 
 
 Sides = tuple[Mapping[str, Any], Mapping[str, Any], str, str]
@@ -220,8 +228,9 @@ EITHER_SIDE: dict[str, list[Sides]] = {
             "",
         )
     ],
-    "transform-on-graviton": [
-        ({"custom": {"measured": [CPU]}}, {"custom": {"measured": [GRAVITON], "arm64": True}}, "batch-transform", "")
+    "transform-machine": [
+        ({"custom": {"measured": [CPU]}}, {"custom": {"measured": [other], **arm}}, "batch-transform", "")
+        for other, arm in ((GRAVITON, {"arm64": True}), (CPU | {"instance_type": "ml.c5.large"}, {}))
     ],
     "model-in-region": [
         (
