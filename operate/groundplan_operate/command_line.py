@@ -26,6 +26,7 @@ VERBS = (
     "plan",
     "prices",
     "promote",
+    "report",
     "reproduce",
     "rollback",
     "stop",

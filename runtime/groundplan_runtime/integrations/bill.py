@@ -1,0 +1,296 @@
+"""A bill in files, asked with DuckDB: whatever version of FOCUS, CSV or Parquet, each charge counted once.
+
+Files of one layout are read together and never held: a question goes over them once and keeps sums. A file with a
+value that cannot be read is refused as a whole, with row, column and value; the others are counted.
+"""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from groundplan.focus.queries import DIMENSIONS, MEASURES, MONEY, TAGS, charges, cube, grouped, tag
+from groundplan.focus.report import BillFile, Group, Reconciled, Report, gather
+from groundplan.refusal import Finding, Refused, bad
+from groundplan_runtime.integrations.bill_export import (
+    CSV,
+    Export,
+    first_line,
+    spelling,
+    text,
+    wrong_types,
+    wrong_values,
+)
+from groundplan_runtime.integrations.bill_files import Source, look
+
+# By these a charge is known again in an export of other columns; tags come on top.
+ALIKE = {
+    "provider": "ServiceProviderName",
+    "currency": "BillingCurrency",
+    "account": "SubAccountId",
+    "start": "ChargePeriodStart",
+    "service": "ServiceName",
+    "category": "ChargeCategory",
+    "sku": "SkuId",
+    "unit": "ConsumedUnit",
+    "resource": "ResourceId",
+    "region": "RegionId",
+    "quantity": "ConsumedQuantity",
+    "billed": "BilledCost",
+    "effective": "EffectiveCost",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What DuckDB may take: threads, and MiB of memory, beyond which it keeps things on disk for the while."""
+
+    threads: int | None = None
+    memory_mib: int | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """What files hold, of one provider, currency, account and month; `different` rows differ in some column."""
+
+    provider: str | None
+    currency: str | None
+    account: str | None
+    month: object
+    billed: Decimal
+    rows: int
+    different: int
+
+
+class Bill:
+    """The files of a bill. With `rows_once` a row that equals another in every column counts once."""
+
+    def __init__(self, files: Sequence[Path], *, limits: Limits | None = None, rows_once: bool = True) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="groundplan-bill-")
+        self._links: dict[Path, str] = {}
+        self._database = _connect(Path(self._folder.name), limits or Limits())
+        self._rows_once = rows_once
+        looked = look(files, lambda path: [name for name, _ in self._described(path)])
+        self.findings: list[Finding] = list(looked.findings)
+        self._left_out: list[BillFile] = list(looked.left_out)
+        self._notes: list[str] = list(looked.notes)
+        self._held: list[Held] = []
+        self._repeated: list[tuple[Any, ...]] = []
+        self._exports = self._laid_out(looked.sources)
+
+    def close(self) -> None:
+        """Give memory and disk back."""
+        self._database.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> "Bill":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def report(self, *by: Sequence[str]) -> Report:
+        """Totals, and groups by each of `by`; without any by each dimension alone. `findings` then has them all."""
+        wanted = by or tuple((dimension,) for dimension in DIMENSIONS)
+        self.sum_by([name for one in wanted for name in one])
+        totals = gather(self._all(grouped([])), [])
+        groups = [group for one in wanted for group in gather(self._all(grouped(one)), one)]
+        counted = [source.as_file() for export in self._exports for source in export.sources]
+        return Report(totals, groups, self._reconciled(totals), [*counted, *self._left_out], self._notes)
+
+    def sum_by(self, dimensions: Iterable[str]) -> None:
+        """Make the table `cube` of sums by these dimensions, whose rows `queries.grouped` sums further."""
+        by = list(dict.fromkeys(dimensions))
+        keys = [f"{name} {'DATE' if name in ('day', 'month') else 'VARCHAR'}" for name in by]
+        sums = [f"{name} {MONEY}" for name in MEASURES]
+        columns = ["provider VARCHAR", "currency VARCHAR", "cause VARCHAR", *keys, *sums]
+        self._all(f"CREATE OR REPLACE TABLE cube ({', '.join(columns)}, charges HUGEINT, unpriced HUGEINT)")
+        self._held, self._repeated = [], []
+        read: list[Export] = []
+        for export in self._exports:
+            read += self._read(export, by, read)
+        self._exports = read
+
+    def _read(self, export: Export, by: Sequence[str], before: Sequence[Export]) -> list[Export]:
+        """Add an export to the cube, without its files that cannot be read; nothing when there are no others."""
+        while export.sources:
+            scan = self._scan(export.sources, export.types)
+            self._all(f"CREATE OR REPLACE VIEW {export.view} AS {charges(f'{scan} AS source', spelling(export))}")
+            why: duckdb.Error | str = "it holds charges without a price, currency or day"
+            try:
+                held = self._what_is_held(export)
+                relation, repeated = self._once(export, held, before) if self._rows_once else (export.view, [])
+                self._all(f"CREATE OR REPLACE TABLE part AS {cube(relation, by, spelling(export))}")
+                if not self._all("SELECT 1 FROM part WHERE unpriced > 0 LIMIT 1"):
+                    self._all("INSERT INTO cube SELECT * FROM part")
+                    self._held += held
+                    self._repeated += repeated
+                    return [export]
+            except duckdb.Error as error:
+                why = error
+            export = self._without_wrong(export, why)
+        return []
+
+    def _what_is_held(self, export: Export) -> list[Held]:
+        """What an export holds by provider, currency, account and month."""
+        keys = "provider, currency, account, month"
+        whole = "count(DISTINCT whole)" if self._rows_once else "count(*)"
+        asked = f"SELECT {keys}, coalesce(sum(billed), 0), count(*), {whole} FROM {export.view} GROUP BY {keys}"
+        return [Held(*row) for row in self._all(asked)]
+
+    def _once(
+        self, export: Export, held: Sequence[Held], before: Sequence[Export]
+    ) -> tuple[str, list[tuple[Any, ...]]]:
+        """A relation of the charges that were not counted yet; (provider, currency, billed, rows) of the others."""
+        relation, repeated = export.view, list[tuple[Any, ...]]()
+        if any(one.rows != one.different for one in held):
+            again = f"again_{export.number}"
+            self._all(
+                f"CREATE OR REPLACE TABLE {again} AS SELECT whole FROM {relation} GROUP BY whole HAVING count(*) > 1"
+            )
+            # The hash of a row finds it; that it is the same row these columns confirm.
+            numbered = f"""(SELECT *, row_number() OVER (PARTITION BY whole, start, billed, resource, sku) AS nth
+                FROM {relation} WHERE whole IN (SELECT whole FROM {again}))"""
+            repeated += self._all(_sums(f"{numbered} WHERE nth > 1"))
+            relation = f"""(SELECT * FROM {relation} WHERE whole NOT IN (SELECT whole FROM {again})
+                UNION ALL SELECT * EXCLUDE (nth) FROM {numbered} WHERE nth = 1)"""
+        for other in before:
+            shared = "SELECT provider, currency, month FROM {}"
+            if self._all(f"{shared.format(export.view)} INTERSECT {shared.format(other.view)} LIMIT 1"):
+                relation, found = self._new_beside(export, relation, other)
+                repeated += found
+        return relation, repeated
+
+    def _new_beside(self, export: Export, relation: str, other: Export) -> tuple[str, list[tuple[Any, ...]]]:
+        """Charges that another export, of other columns, does not hold as often; sums of those that it does."""
+        shared = [name for name, column in ALIKE.items() if column in export.names & other.names]
+        tagged = TAGS if "Tags" in export.names & other.names else ()
+
+        def alike(one: Export) -> str:
+            # The same amount is a decimal here and a binary fraction there.
+            amounts = {name: f"round({name}, 9)" for name in ("quantity", "billed", "effective")}
+            spelled = {"account": spelling(one).account, **amounts}
+            told = [spelled.get(name, name) for name in shared]
+            return f"hash({', '.join([*told, *(tag(key, spelling(one)) for key in tagged)])})"
+
+        known = f"known_{export.number}_{other.number}"
+        self._all(
+            f"CREATE OR REPLACE TABLE {known} AS "
+            f"SELECT {alike(other)} AS alike, count(*) AS times FROM {other.view} GROUP BY 1"
+        )
+        new = f"SELECT * FROM {relation} WHERE {alike(export)} NOT IN (SELECT alike FROM {known})"
+        turns = f"""(SELECT *, row_number() OVER (PARTITION BY alike) AS turn FROM
+            (SELECT *, {alike(export)} AS alike FROM {relation}) JOIN {known} USING (alike))"""
+        repeated = self._all(_sums(f"{turns} WHERE turn <= times"))
+        return f"({new} UNION ALL SELECT * EXCLUDE (alike, times, turn) FROM {turns} WHERE turn > times)", repeated
+
+    def _reconciled(self, totals: Sequence[Group]) -> list[Reconciled]:
+        """Per provider and currency what files held, what of it was there already, and what is counted."""
+        counted = {(one.provider, one.currency): one.sums.billed for one in totals}
+        found: list[Reconciled] = []
+        for key in sorted(counted, key=str):
+            held = [one for one in self._held if (one.provider, one.currency) == key]
+            again = [row for row in self._repeated if row[:2] == key]
+            found.append(
+                Reconciled(
+                    provider=key[0],
+                    currency=key[1],
+                    held=sum((one.billed for one in held), Decimal(0)),
+                    held_rows=sum(one.rows for one in held),
+                    left_out=sum((row[2] for row in again), Decimal(0)),
+                    left_out_rows=sum(row[3] for row in again),
+                    counted=counted[key],
+                )
+            )
+        return found
+
+    def _without_wrong(self, export: Export, why: object) -> Export:
+        """The export without the files in which something is wrong, each of which is told."""
+        good: list[Source] = []
+        for source in export.sources:
+
+            def scan(more: str, of: Source = source) -> str:
+                return self._scan([of], export.types, more)
+
+            wrong = list(wrong_values(self._database, export, source, scan))
+            if wrong:
+                self._refuse(source, wrong)
+            else:
+                good.append(source)
+        if len(good) == len(export.sources):
+            names = ", ".join(str(source.path) for source in good)
+            raise Refused(f"{names} cannot be read: {first_line(why)}")
+        return replace(export, sources=tuple(good))
+
+    def _refuse(self, source: Source, wrong: Sequence[Finding]) -> None:
+        self.findings += wrong
+        self._left_out.append(source.as_file("refused", str(wrong[0])))
+
+    # -- from files to exports --------------------------------------------------------------------------------------
+
+    def _laid_out(self, sources: Sequence[Source]) -> list[Export]:
+        """Files by layout. A file with a column of a type that cannot be read is refused."""
+        alike: dict[tuple[tuple[object, ...], tuple[str, ...]], list[Source]] = {}
+        for source in sources:
+            types = ("VARCHAR",) * len(source.header)
+            if source.format == "parquet":
+                types = tuple(kind for _, kind in self._described(source.path))
+            export = Export(0, (source,), types)
+            wrong = list(wrong_types(export))
+            if wrong:
+                self._refuse(source, wrong)
+            else:
+                alike.setdefault(((source.format, source.gzipped, source.header), types), []).append(source)
+        return [Export(at, tuple(own), types) for at, ((_, types), own) in enumerate(alike.items())]
+
+    def _described(self, path: Path) -> list[tuple[str, str]]:
+        try:
+            rows = self._all(f"DESCRIBE SELECT * FROM read_parquet('{self._link(path)}')")
+        except duckdb.Error as error:
+            raise bad(str(path), "", first_line(error), "it must be whole Parquet: fetch it again") from None
+        return [(str(row[0]), str(row[1])) for row in rows]
+
+    def _link(self, path: Path) -> str:
+        """A name of the file without anything that SQL or a pattern takes for its own."""
+        if path not in self._links:
+            link = Path(self._folder.name, f"{len(self._links)}.file")
+            link.symlink_to(path.resolve())
+            self._links[path] = str(link)
+        return self._links[path]
+
+    def _scan(self, sources: Sequence[Source], types: Sequence[str], more: str = "") -> str:
+        """The table function over files of one layout."""
+        first = sources[0]
+        files = ", ".join(f"'{self._link(source.path)}'" for source in sources)
+        if first.format == "parquet":
+            return f"read_parquet([{files}]{more})"
+        columns = ", ".join(f"{text(name)}: '{kind}'" for name, kind in zip(first.header, types, strict=True))
+        compression = "gzip" if first.gzipped else "none"
+        return f"read_csv([{files}], {CSV}, compression='{compression}', columns={{{columns}}}{more})"
+
+    def _all(self, statement: str) -> list[tuple[Any, ...]]:
+        return self._database.execute(statement).fetchall()
+
+
+def _connect(folder: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
+    settings: dict[str, Any] = {
+        "temp_directory": str(folder / "spilled"),
+        "autoinstall_known_extensions": False,  # nothing is fetched, whatever a file asks for
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+    }
+    if limits.threads:
+        settings["threads"] = limits.threads
+    if limits.memory_mib:
+        settings["memory_limit"] = f"{limits.memory_mib}MiB"
+    database = duckdb.connect(":memory:", config=settings)
+    database.execute("SET TimeZone = 'UTC'")
+    return database
+
+
+def _sums(relation: str) -> str:
+    return f"SELECT provider, currency, sum(billed), count(*) FROM {relation} GROUP BY 1, 2"
