@@ -21,7 +21,7 @@ TAGS = ("workload", "tenant", "feature")
 # Where a tag stands among the tags: under its own key, or as an export prefixes it.
 PREFIXES = ("", "user:", "user_", "resourceTags/", "resourceTags/user:")
 MONEY = "DECIMAL(38, 18)"  # 20 digits before the point, 18 behind it
-MEASURES = ("billed", "effective", "list", "contracted", "quantity")
+MEASURES = ("billed", "effective", "list", "contracted")
 
 # Why a charge costs less than it was contracted for. What a contract takes off is list less contracted, and apart.
 _CAUSE = """CASE
@@ -38,7 +38,7 @@ class Spelling:
 
     columns: Mapping[str, str]
     tag: Callable[[str, str], str]  # of the column `tags` and a key
-    account: str = "account"
+    clean: Callable[[str], str] = str  # of a text, with whatever the engine has for nothing as NULL
     whole: str = "NULL"
 
     def column(self, name: str) -> str:
@@ -87,30 +87,35 @@ FROM (SELECT
 FROM {source})"""
 
 
-def cube(relation: str, by: Sequence[str], spelling: Spelling) -> str:
+def cube(relation: str, by: Sequence[str], spelling: Spelling, measures: Sequence[str] = MEASURES) -> str:
     """Sums of charges by provider, currency, cause and the dimensions, from which coarser sums can be made.
 
-    Tags are read after most of the summing, once for each set of tags and not for each charge.
+    Tags are read and texts cleaned after most of the summing: once for each that occurs, not for each charge.
+    `unpriced` counts charges that cannot be summed.
     """
-    tagged = [name for name in by if name in TAGS]
-    inner = ["provider", "currency", "cause", *(name for name in by if name not in TAGS), *["tags"][: len(tagged)]]
-    outer = {name: tag(name, spelling) if name in TAGS else name for name in ("provider", "currency", "cause", *by)}
-    if "account" in outer:
-        outer["account"] = spelling.account
-    sums = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
+    keys = ["provider", "currency", "cause", *by]
+    inner = [name for name in keys if name not in TAGS] + ["tags"][: len({*TAGS} & {*by})]
+    outer = {name: _clean(name, spelling) for name in keys}
+    sums = ", ".join(f"sum({name}) AS {name}" for name in measures)
     return f"""SELECT {", ".join(f"{value} AS {name}" for name, value in outer.items())}, {sums},
     sum(charges) AS charges, sum(unpriced) AS unpriced
 FROM (SELECT {", ".join(inner)}, {sums}, count(*) AS charges,
-    count(*) FILTER (WHERE billed IS NULL OR effective IS NULL OR currency IS NULL OR day IS NULL) AS unpriced
+    count(*) FILTER (WHERE billed IS NULL OR effective IS NULL OR start IS NULL) AS unpriced
     FROM {relation} GROUP BY {", ".join(inner)})
 GROUP BY {", ".join(outer.values())}"""
 
 
-def grouped(by: Sequence[str]) -> str:
+def grouped(by: Sequence[str], measures: Sequence[str] = MEASURES) -> str:
     """Coarser sums, of a relation `cube`, in the order of their keys."""
     keys = ", ".join(("provider", "currency", *by, "cause"))
-    sums = ", ".join(f"sum({name}) AS {name}" for name in (*MEASURES, "charges"))
+    sums = ", ".join(f"sum({name}) AS {name}" for name in (*measures, "charges"))
     return f"SELECT {keys}, {sums} FROM cube GROUP BY {keys} ORDER BY {keys}"
+
+
+def _clean(name: str, spelling: Spelling) -> str:
+    if name in TAGS:
+        return tag(name, spelling)
+    return name if name in ("cause", "day", "month") else spelling.clean(name)
 
 
 def tag(key: str, spelling: Spelling) -> str:

@@ -171,7 +171,7 @@ def gather(rows: Iterable[Sequence[Any]], by: Sequence[str]) -> list[Group]:
     found: dict[tuple[Any, ...], Sums] = {}
     width = 2 + len(by)
     for row in rows:
-        cause, *amounts, _, charges = row[width:]
+        cause, *amounts, charges = row[width:]
         sums = Sums.of(cause, amounts, int(charges))
         key = tuple(row[:width])
         found[key] = found[key] + sums if key in found else sums

@@ -53,19 +53,6 @@ class Limits:
     memory_mib: int | None = None
 
 
-@dataclass(frozen=True)
-class Held:
-    """What files hold, of one provider, currency, account and month; `different` rows differ in some column."""
-
-    provider: str | None
-    currency: str | None
-    account: str | None
-    month: object
-    billed: Decimal
-    rows: int
-    different: int
-
-
 class Bill:
     """The files of a bill. With `rows_once` a row that equals another in every column counts once."""
 
@@ -78,7 +65,7 @@ class Bill:
         self.findings: list[Finding] = list(looked.findings)
         self._left_out: list[BillFile] = list(looked.left_out)
         self._notes: list[str] = list(looked.notes)
-        self._held: list[Held] = []
+        self._held: list[tuple[Any, ...]] = []
         self._repeated: list[tuple[Any, ...]] = []
         self._exports = self._laid_out(looked.sources)
 
@@ -122,12 +109,11 @@ class Bill:
             self._all(f"CREATE OR REPLACE VIEW {export.view} AS {charges(f'{scan} AS source', spelling(export))}")
             why: duckdb.Error | str = "it holds charges without a price, currency or day"
             try:
-                held = self._what_is_held(export)
-                relation, repeated = self._once(export, held, before) if self._rows_once else (export.view, [])
+                relation, repeated = self._once(export, before) if self._rows_once else (export.view, [])
                 self._all(f"CREATE OR REPLACE TABLE part AS {cube(relation, by, spelling(export))}")
-                if not self._all("SELECT 1 FROM part WHERE unpriced > 0 LIMIT 1"):
+                if not self._all("SELECT 1 FROM part WHERE unpriced > 0 OR currency IS NULL LIMIT 1"):
+                    self._held += self._all(_sums(export.view if self._rows_once else "part"))
                     self._all("INSERT INTO cube SELECT * FROM part")
-                    self._held += held
                     self._repeated += repeated
                     return [export]
             except duckdb.Error as error:
@@ -135,19 +121,10 @@ class Bill:
             export = self._without_wrong(export, why)
         return []
 
-    def _what_is_held(self, export: Export) -> list[Held]:
-        """What an export holds by provider, currency, account and month."""
-        keys = "provider, currency, account, month"
-        whole = "count(DISTINCT whole)" if self._rows_once else "count(*)"
-        asked = f"SELECT {keys}, coalesce(sum(billed), 0), count(*), {whole} FROM {export.view} GROUP BY {keys}"
-        return [Held(*row) for row in self._all(asked)]
-
-    def _once(
-        self, export: Export, held: Sequence[Held], before: Sequence[Export]
-    ) -> tuple[str, list[tuple[Any, ...]]]:
+    def _once(self, export: Export, before: Sequence[Export]) -> tuple[str, list[tuple[Any, ...]]]:
         """A relation of the charges that were not counted yet; (provider, currency, billed, rows) of the others."""
         relation, repeated = export.view, list[tuple[Any, ...]]()
-        if any(one.rows != one.different for one in held):
+        if self._all(f"SELECT 1 FROM {relation} HAVING count(*) > count(DISTINCT whole)"):
             again = f"again_{export.number}"
             self._all(
                 f"CREATE OR REPLACE TABLE {again} AS SELECT whole FROM {relation} GROUP BY whole HAVING count(*) > 1"
@@ -173,7 +150,7 @@ class Bill:
         def alike(one: Export) -> str:
             # The same amount is a decimal here and a binary fraction there.
             amounts = {name: f"round({name}, 9)" for name in ("quantity", "billed", "effective")}
-            spelled = {"account": spelling(one).account, **amounts}
+            spelled = {"account": spelling(one).clean("account"), **amounts}
             told = [spelled.get(name, name) for name in shared]
             return f"hash({', '.join([*told, *(tag(key, spelling(one)) for key in tagged)])})"
 
@@ -193,16 +170,16 @@ class Bill:
         counted = {(one.provider, one.currency): one.sums.billed for one in totals}
         found: list[Reconciled] = []
         for key in sorted(counted, key=str):
-            held = [one for one in self._held if (one.provider, one.currency) == key]
+            held = [row for row in self._held if row[:2] == key]
             again = [row for row in self._repeated if row[:2] == key]
             found.append(
                 Reconciled(
                     provider=key[0],
                     currency=key[1],
-                    held=sum((one.billed for one in held), Decimal(0)),
-                    held_rows=sum(one.rows for one in held),
+                    held=sum((row[2] for row in held), Decimal(0)),
+                    held_rows=int(sum(row[3] for row in held)),
                     left_out=sum((row[2] for row in again), Decimal(0)),
-                    left_out_rows=sum(row[3] for row in again),
+                    left_out_rows=int(sum(row[3] for row in again)),
                     counted=counted[key],
                 )
             )
@@ -293,4 +270,5 @@ def _connect(folder: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
 
 
 def _sums(relation: str) -> str:
-    return f"SELECT provider, currency, sum(billed), count(*) FROM {relation} GROUP BY 1, 2"
+    rows = "sum(charges)" if relation == "part" else "count(*)"
+    return f"SELECT provider, currency, sum(billed), {rows} FROM {relation} GROUP BY provider, currency"

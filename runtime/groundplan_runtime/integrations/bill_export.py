@@ -47,9 +47,6 @@ _ALLOWED: dict[Kind, str] = {
     "tags": 'allowed: a JSON object such as {"workload": "digit-reader"}, or nothing',
 }
 _NEVER_NULL = ("BilledCost", "EffectiveCost", "BillingCurrency", "ChargePeriodStart")
-# A reader that takes AWS's twelve digits for a number loses the zeros before them.
-_ACCOUNT = """CASE WHEN provider ILIKE 'a%w%s%' AND regexp_full_match(account, '[0-9]{1,12}(\\.0)?')
-    THEN lpad(split_part(account, '.', 1), 12, '0') ELSE account END"""
 
 
 @dataclass(frozen=True)
@@ -81,14 +78,29 @@ def spelling(export: Export) -> Spelling:
     """How the questions are written over an export."""
     read = [one for one in READ if one.name in export.names]
     maps = "Tags" in export.names and export.column("Tags")[1].startswith("MAP")
+    columns = {one.name: _cast(*export.column(one.name), one.kind) for one in read}
+    for name in ("SubAccountId", "CommitmentDiscountId"):  # whether there is one decides more than a name
+        if name in columns:
+            columns[name] = f"nullif(nullif({columns[name]}, ''), 'NULL')"
+    if "Tags" in columns and not maps:
+        columns["Tags"] = f"nullif({columns['Tags']}, 'NULL')"
     return Spelling(
-        columns={one.name: _cast(*export.column(one.name), one.kind) for one in read},
+        columns=columns,
         tag=(lambda tags, key: f"{tags}['{key}']")
         if maps
         else (lambda tags, key: f"json_extract_string({tags}, '$.\"{key}\"')"),
-        account=_ACCOUNT,
+        clean=_clean,
         whole="hash(source)",
     )
+
+
+def _clean(name: str) -> str:
+    some = f"nullif(nullif({name}, ''), 'NULL')"
+    if name != "account":
+        return some
+    # A reader that takes AWS's twelve digits for a number loses the zeros before them.
+    digits = f"provider ILIKE 'a%w%s%' AND regexp_full_match({name}, '[0-9]{{1,12}}(\\.0)?')"
+    return f"CASE WHEN {digits} THEN lpad(split_part({name}, '.', 1), 12, '0') ELSE {some} END"
 
 
 def wrong_types(export: Export) -> Iterator[Finding]:
@@ -147,9 +159,7 @@ def _cast(own: str, type_: str, kind: Kind) -> str:
         # Nearly every time ends with Z or without a zone, and needs no calendar of zones.
         utc = f"ends_with({own}, 'Z') OR length({own}) = 10 OR (length({own}) = 19 AND {own}[17] = ':')"
         return f"CASE WHEN {utc} THEN CAST({own} AS TIMESTAMP) ELSE CAST(CAST({own} AS TIMESTAMPTZ) AS TIMESTAMP) END"
-    if type_ == "VARCHAR" or kind == "text":
-        return f"nullif(nullif(CAST({own} AS VARCHAR), ''), 'NULL')"
-    return own if type_.startswith(("MAP", "JSON")) else f"CAST({own} AS VARCHAR)"
+    return own if type_.startswith(("MAP", "JSON", "VARCHAR")) else f"CAST({own} AS VARCHAR)"
 
 
 def _ragged(database: duckdb.DuckDBPyConnection, name: str, scan: Callable[[str], str]) -> Iterator[Finding]:
@@ -157,7 +167,10 @@ def _ragged(database: duckdb.DuckDBPyConnection, name: str, scan: Callable[[str]
         database.execute(f"DROP TABLE IF EXISTS {table}")
     more = ", store_rejects=true, rejects_table='rejected', rejects_scan='scanned'"
     database.execute(f"SELECT count(COLUMNS(*)) FROM {scan(more)}").fetchall()
-    found = "SELECT line, column_name, csv_line, error_message FROM rejected ORDER BY line"
+    # The first thing that is wrong in a row makes others of it.
+    found = (
+        "SELECT DISTINCT ON (line) line, column_name, csv_line, error_message FROM rejected ORDER BY line, column_idx"
+    )
     for line, column, given, message in database.execute(found).fetchmany(MOST_FINDINGS):
         where = f"row {line}" + (f", column {column}" if column else "")
         yield Finding(name, where, str(given).strip(), str(message).splitlines()[0].rstrip("."))

@@ -117,7 +117,8 @@ def _header(path: Path, *, gzipped: bool) -> list[str]:
     try:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(begin)
     except UnicodeDecodeError as error:
-        raise bad(str(path), "header", f"byte {error.start}", "it must be CSV in UTF-8") from None
+        row = begin[: error.start].count(b"\n") + 1
+        raise bad(str(path), f"row {row}", f"byte {error.start}", "it must be CSV in UTF-8") from None
     if "\0" in text:
         raise bad(str(path), "", "binary data", "allowed: CSV in UTF-8, also gzipped, or Parquet")
     try:
@@ -128,6 +129,8 @@ def _header(path: Path, *, gzipped: bool) -> list[str]:
 
 def _laid_out(path: Path, kind: Literal["csv", "parquet"], header: Sequence[str]) -> Source:
     found = layout(header)
+    if not found.names:
+        raise bad(str(path), "header", ",".join(header), "it must be a FOCUS export: CSV with commas, or Parquet")
     has_it = "every FOCUS export of 1.0 to 1.4 has this column, and no total is right without it"
     missing = [Finding(str(path), f"column {name}", "nothing", has_it) for name in found.missing]
     twice = [Finding(str(path), f"column {name}", "twice", "a column may stand once") for name in found.twice]
