@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from groundplan.focus.queries import DIMENSIONS
+from groundplan.focus.workloads import WorkloadLine, plain
 from groundplan.prices.money import dollars
 
 CAUSES = ("negotiated", "commitment", "spot", "credit", "prepaid", "other")
@@ -152,14 +152,14 @@ class Report:
     reconciliation: Sequence[Reconciled]
     files: Sequence[BillFile]
     notes: Sequence[str] = ()
-    workloads: Sequence[Mapping[str, Any]] = ()
+    workloads: Sequence[WorkloadLine] = ()
 
     def as_json(self) -> dict[str, Any]:
         """What `groundplan report --json` prints."""
         return {
             "totals": [_total(group) for group in self.totals],
             "groups": [group.as_json() for group in self.groups],
-            "workloads": list(self.workloads),
+            "workloads": [line.as_json() for line in self.workloads],
             "reconciliation": [one.as_json() for one in self.reconciliation],
             "files": [one.as_json() for one in self.files],
             "notes": list(self.notes),
@@ -199,6 +199,8 @@ def text_lines(report: Report) -> Iterator[str]:
         yield "  saved of the list price: " + ", ".join(
             f"{cause} {money(amount, total.currency)}" for cause, amount in saved if amount
         )
+    for line in report.workloads:
+        yield from _line(line)
     for one in report.reconciliation:
         left = f", {one.left_out_rows:,} rows were there already ({money(one.left_out, one.currency)})"
         yield (
@@ -206,6 +208,17 @@ def text_lines(report: Report) -> Iterator[str]:
             f"{left if one.left_out_rows else ''}; {money(one.counted, one.currency)} are counted, "
             f"a difference of {money(one.difference, one.currency)}"
         )
+
+
+def _line(line: WorkloadLine) -> Iterator[str]:
+    meant, coming = line.designed, line.forecast
+    ceiling = dollars(meant.ceiling_usd) if meant.ceiling_usd else "none"
+    estimate = "none" if meant.estimate_usd_at_most is None else dollars(meant.estimate_usd_at_most)
+    times = f", {line.above:.1f} \N{MULTIPLICATION SIGN} the ceiling" if line.above else ""
+    sums = f"forecast {dollars(coming.month_end)} ({dollars(coming.low)} to {dollars(coming.high)}){times}"
+    spent = f"{dollars(coming.to_date)} through {coming.last_day:%d %b}"
+    yield f"{line.workload}, {line.month:%Y-%m}: ceiling {ceiling}, estimate {estimate}, {spent}, {sums}"
+    yield f"  why: {line.why}"
 
 
 MOST_LINES = 10
@@ -238,15 +251,7 @@ def money(amount: Decimal, currency: str) -> str:
     return f"{dollars(amount).replace('$', '')} {currency}"
 
 
-def plain(amount: Decimal) -> str:
-    """All digits, no exponent, no zeros behind."""
-    return format(amount.normalize(), "f") if amount else "0"
-
-
 def _total(group: Group) -> dict[str, Any]:
     whole = group.as_json()
     del whole["by"]
     return whole
-
-
-__all__ = ["CAUSES", "DIMENSIONS", "BillFile", "Group", "Reconciled", "Report", "Sums", "gather", "text_lines"]

@@ -1,14 +1,23 @@
 """`groundplan report`: what was billed, by whom and for what, and why it was less than the list price."""
 
 import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
+from groundplan.estimate import Usage, estimate, read_stacks
+from groundplan.focus.design import designs
 from groundplan.focus.queries import DIMENSIONS
 from groundplan.focus.report import text_lines
+from groundplan.focus.workloads import Designed, workload_lines
+from groundplan.prices import read_prices
 from groundplan.refusal import BadInput, bad
-from groundplan_operate.options import as_json
+from groundplan.workload import Workload, read_workloads, usage_of
+from groundplan_operate.options import as_json, repository
 from groundplan_runtime.integrations.bill import Bill, Limits
 
 FILE = click.Path(path_type=Path)
@@ -20,6 +29,9 @@ FILE = click.Path(path_type=Path)
 )
 @click.argument("more", type=FILE, nargs=-1, metavar="")
 @click.option(
+    "--assembly", type=FILE, help="the folder that cdk synth wrote; workloads are compared with its estimate"
+)
+@click.option(
     "--by", "by", multiple=True, metavar="NAMES", help=f"group by these instead, such as {','.join(DIMENSIONS[:2])}"
 )
 @click.option("--every-row", is_flag=True, help="count rows that equal another in every column, too")
@@ -29,6 +41,7 @@ FILE = click.Path(path_type=Path)
 def report(
     first: Path | None,
     more: tuple[Path, ...],
+    assembly: Path | None,
     by: tuple[str, ...],
     every_row: bool,
     threads: int | None,
@@ -46,11 +59,29 @@ def report(
     with Bill([first, *more], limits=Limits(threads, memory_mib), rows_once=not every_row) as bill:
         found = bill.report(*wanted)
         findings = bill.findings
+        if not wanted:
+            found = replace(found, workloads=workload_lines(bill.charged(), _designed(assembly), {}))
     for note in found.notes:
         click.echo(f"groundplan: {note}", err=True)
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(text_lines(found)))
     if findings:
         raise BadInput(findings)
+
+
+def _designed(assembly: Path | None) -> Mapping[str, Designed]:
+    """Ceilings of this repository's workloads, where this is one, and the estimate of an assembly."""
+    root: Path | None = None
+    workloads: Sequence[Workload] = ()
+    with suppress(BadInput):
+        root = repository()
+    if root:
+        workloads = read_workloads(root)
+    if not assembly:
+        return designs(workloads, None)
+    stacks, wrong = read_stacks(assembly)
+    if wrong:
+        raise BadInput(wrong)
+    return designs(workloads, estimate(stacks, partial(read_prices, root), Usage(drivers=usage_of(workloads))))
 
 
 def _dimensions(names: str) -> list[str]:

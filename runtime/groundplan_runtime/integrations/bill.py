@@ -15,6 +15,7 @@ import duckdb
 
 from groundplan.focus.queries import DIMENSIONS, MEASURES, MONEY, TAGS, charges, cube, grouped, tag
 from groundplan.focus.report import BillFile, Group, Reconciled, Report, gather
+from groundplan.focus.workloads import Charged
 from groundplan.refusal import Finding, Refused, bad
 from groundplan_runtime.integrations.bill_export import (
     CSV,
@@ -27,6 +28,8 @@ from groundplan_runtime.integrations.bill_export import (
 )
 from groundplan_runtime.integrations.bill_files import Source, look
 
+# What the lines of workloads are made of, beside what everybody asks for.
+DETAILS = ("service", "meter", "unit", "month")
 # By these a charge is known again in an export of other columns; tags come on top.
 ALIKE = {
     "provider": "ServiceProviderName",
@@ -81,28 +84,40 @@ class Bill:
         self.close()
 
     def report(self, *by: Sequence[str]) -> Report:
-        """Totals, and groups by each of `by`; without any by each dimension alone. `findings` then has them all."""
+        """Totals, and groups by each of `by`; without any by each dimension alone, and `charged` then answers."""
         wanted = by or tuple((dimension,) for dimension in DIMENSIONS)
-        self.sum_by([name for one in wanted for name in one])
+        details = () if by else DETAILS
+        self._sum_by(
+            [*(name for one in wanted for name in one), *details], (*MEASURES, *["quantity"][: len(details)])
+        )
         totals = gather(self._all(grouped([])), [])
         groups = [group for one in wanted for group in gather(self._all(grouped(one)), one)]
         counted = [source.as_file() for export in self._exports for source in export.sources]
         return Report(totals, groups, self._reconciled(totals), [*counted, *self._left_out], self._notes)
 
-    def sum_by(self, dimensions: Iterable[str]) -> None:
+    def charged(self) -> list[Charged]:
+        """What each workload was charged in US dollars, day by day and meter by meter."""
+        columns = ", ".join(("workload", "tenant", *DETAILS[:3], "month", "day"))
+        asked = f"""SELECT {columns}, sum(quantity), sum(effective), sum(billed) FROM cube
+            WHERE workload IS NOT NULL AND currency = 'USD' GROUP BY {columns} ORDER BY ALL"""
+        return [Charged(*row) for row in self._all(asked)]
+
+    def _sum_by(self, dimensions: Iterable[str], measures: Sequence[str]) -> None:
         """Make the table `cube` of sums by these dimensions, whose rows `queries.grouped` sums further."""
         by = list(dict.fromkeys(dimensions))
         keys = [f"{name} {'DATE' if name in ('day', 'month') else 'VARCHAR'}" for name in by]
-        sums = [f"{name} {MONEY}" for name in MEASURES]
+        sums = [f"{name} {MONEY}" for name in measures]
         columns = ["provider VARCHAR", "currency VARCHAR", "cause VARCHAR", *keys, *sums]
         self._all(f"CREATE OR REPLACE TABLE cube ({', '.join(columns)}, charges HUGEINT, unpriced HUGEINT)")
         self._held, self._repeated = [], []
         read: list[Export] = []
         for export in self._exports:
-            read += self._read(export, by, read)
+            read += self._read(export, by, measures, read)
         self._exports = read
 
-    def _read(self, export: Export, by: Sequence[str], before: Sequence[Export]) -> list[Export]:
+    def _read(
+        self, export: Export, by: Sequence[str], measures: Sequence[str], before: Sequence[Export]
+    ) -> list[Export]:
         """Add an export to the cube, without its files that cannot be read; nothing when there are no others."""
         while export.sources:
             scan = self._scan(export.sources, export.types)
@@ -110,7 +125,7 @@ class Bill:
             why: duckdb.Error | str = "it holds charges without a price, currency or day"
             try:
                 relation, repeated = self._once(export, before) if self._rows_once else (export.view, [])
-                self._all(f"CREATE OR REPLACE TABLE part AS {cube(relation, by, spelling(export))}")
+                self._all(f"CREATE OR REPLACE TABLE part AS {cube(relation, by, spelling(export), measures)}")
                 if not self._all("SELECT 1 FROM part WHERE unpriced > 0 OR currency IS NULL LIMIT 1"):
                     self._held += self._all(_sums(export.view if self._rows_once else "part"))
                     self._all("INSERT INTO cube SELECT * FROM part")
