@@ -15,6 +15,7 @@ from groundplan.organization import Organization
 from groundplan.prices import RegionFactor
 from groundplan.quantity import PositiveQuantity, Quantity
 from groundplan.refusal import Disallowed, Finding, bad
+from groundplan.spend.budgets import Budgets
 from groundplan.text import AccountId, EmailAddress, EnvironmentName, Prefix, Qualifier, Region, TagValue, matching
 from groundplan.toml_file import Values, read_toml
 
@@ -96,6 +97,7 @@ class Environment(Values):
     mlflow: MlflowSize | None = Field(
         default=None, description="size of SageMaker's managed MLflow, paid by the hour; left out: none"
     )
+    budgets: Budgets = Budgets()
     accounts: Accounts
     limits: Limits
     network: Network | None = None
