@@ -63,6 +63,8 @@ class Endpoints:
         if call.path.startswith("/endpoints/"):
             return self._invoke(call)
         operation = call.operation
+        if operation == "ListTags":
+            return self._list_tags(call.parameters())
         kept = self._kind_of(operation)
         if operation in self._operations or kept:
             asked = call.parameters()
@@ -146,6 +148,14 @@ class Endpoints:
                 self._queues[key] = Queue(endpoint, self.measures)
         endpoint.deploy(config, asked.get("DeploymentConfig", {}))
         return answer_json({"EndpointArn": endpoint.arn})
+
+    def _list_tags(self, asked: Document) -> Answer | None:
+        """Of an endpoint; None for anything else."""
+        arn = str(asked.get("ResourceArn", ""))
+        if ":endpoint/" not in arn:
+            return None
+        endpoint = self._endpoint(name := arn.rpartition("/")[2])
+        return answer_json({"Tags": endpoint.tags}) if endpoint else _missing(name)
 
     def _update(self, asked: Document) -> Answer:
         endpoint, config = self._endpoint(asked["EndpointName"]), self._config(asked["EndpointConfigName"])
