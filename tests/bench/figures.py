@@ -366,17 +366,46 @@ def deployment() -> Iterator[Figure]:
 
 def new_workload() -> Iterator[Figure]:
     """From nothing to a model that is trained, recorded and in MLflow: the commands of docs/new-workload.md."""
-    with _own_embedded_aws() as variables, tempfile.TemporaryDirectory() as folder:
-        # A repository of its own: what is new stands beside what is there, and no file of this one changes.
-        for path in ROOT.iterdir():
-            if path.name not in (".git", "workloads"):
-                Path(folder, path.name).symlink_to(path)
-        shutil.copytree(ROOT / "workloads", Path(folder, "workloads"))
+    with _own_embedded_aws() as variables, _own_repository() as folder:
         groundplan = str(ROOT / ".venv/bin/groundplan")
         commands = [[groundplan, "new", "workload", "bench", "--from", "tabular"], [groundplan, "train", "bench"]]
         minutes = sum(_wall(command, variables, folder) for command in commands) / 60
         yield Figure("from groundplan new to a trained, recorded model", len(commands), "commands", aim="<= 2")
         yield Figure("from groundplan new to a trained, recorded model", minutes, "minutes", aim="<= 3")
+
+
+def release() -> Iterator[Figure]:
+    """From a trained model to an endpoint that answers: the commands of docs/release.md, one of them a person's.
+
+    Beside the same model as a bare endpoint: model, endpoint configuration and endpoint by three calls of the API.
+    """
+    with _own_embedded_aws() as variables, _own_repository() as folder:
+        groundplan = str(ROOT / ".venv/bin/groundplan")
+        _wall([groundplan, "train", "digit-reader"], variables, folder)
+        commands = [
+            [groundplan, "verify", "digit-reader"],
+            [groundplan, "approve", "digit-reader-1.0.0"],
+            [groundplan, "promote", "digit-reader-1.0.0"],
+        ]
+        took = [_wall(command, variables, folder) for command in commands]
+        bare = _wall([sys.executable, str(ROOT / "tests/bench/bare_endpoint.py"), folder], variables)
+        rival = "an endpoint by three calls of the API"
+        yield Figure("from a trained model to a released one", len(commands), "commands", aim="<= 3")
+        yield Figure("from a trained model to a released one", sum(took), "wall s")
+        yield Figure(rival, bare, "wall s")
+        yield Figure("release to serving: promote, with CloudFormation", took[-1], "wall s", rival, took[-1] / bare)
+
+
+@contextmanager
+def _own_repository() -> Generator[str]:
+    """What is new stands beside what is there, and no file of this one changes; without any pin."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in ROOT.iterdir():
+            if path.name not in (".git", "workloads"):
+                Path(folder, path.name).symlink_to(path)
+        without_pins = shutil.ignore_patterns("release.*.toml")
+        shutil.copytree(ROOT / "workloads", Path(folder, "workloads"), ignore=without_pins)
+        yield folder
 
 
 @contextmanager
@@ -402,7 +431,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
     quickly = (synthesis, functions, costs, plans, gates, launches, lineages, training, scaling, endpoints)
-    for source in quickly if QUICK else (*quickly, deployment, new_workload):
+    for source in quickly if QUICK else (*quickly, deployment, new_workload, release):
         for figure in source():
             figures.append(figure)
             if not as_json:
