@@ -204,6 +204,14 @@ def _async_shadow(found: Found) -> Iterator[str]:
         yield "AsyncInferenceConfig and ShadowProductionVariants"
 
 
+def _shadow_model(found: Found) -> Iterator[str]:
+    for variant in (*found.variants, *found.shadows) if found.shadows else ():
+        model = found.referred(variant.get("ModelName"))
+        container = mapping(model.properties.get("PrimaryContainer")) if model else {}
+        if model and ("Containers" in model.properties or container.get("Mode") == "MultiModel"):
+            yield f"the model {model.logical_id} of variant {_name(variant)} is of several containers or models"
+
+
 # Deployment ------------------------------------------------------------------------------------------------------
 
 
@@ -436,6 +444,14 @@ RULES = (
         "remove ShadowProductionVariants, or try the candidate on an endpoint of its own",
         f"{_GUIDE}/shadow-tests-exclusions.html",
         _async_shadow,
+    ),
+    Rule(
+        "shadow-model",
+        _EC,
+        "A shadow test is of one container with one model.",
+        "remove ShadowProductionVariants, or serve one model from one container",
+        f"{_GUIDE}/shadow-tests-exclusions.html",
+        _shadow_model,
     ),
     Rule(
         "one-update-policy",

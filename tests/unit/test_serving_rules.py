@@ -31,6 +31,8 @@ def good(kind: str = "real-time") -> dict[str, Any]:
         del variant["ModelName"]
         variant["ManagedInstanceScaling"] = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
         config["ExecutionRoleArn"] = "arn:aws:iam::111122223333:role/one"
+    if kind == "shadowed":
+        config["ShadowProductionVariants"] = [SHADOW]
     if kind == "asynchronous":
         config["AsyncInferenceConfig"] = {"OutputConfig": {}}
     scaled = "ProvisionedConcurrency" if kind == "serverless" else "InstanceCount"
@@ -135,6 +137,9 @@ CASES: list[tuple[str, str, str, Any, Any]] = [
         4,
         5,
     ),
+    ("shadow-model", "shadowed", "Model.Containers", None, [{"Image": "one"}, {"Image": "two"}]),
+    ("shadow-model", "shadowed", "Model.PrimaryContainer.Mode", "SingleModel", "MultiModel"),
+    ("shadow-pair", "shadowed", "Config.ProductionVariants.1", None, {**SHADOW, "VariantName": "Second"}),
     ("asynchronous-shadow", "asynchronous", "Config.ShadowProductionVariants", None, [SHADOW]),
     ("one-update-policy", "real-time", "Endpoint.DeploymentConfig", canary(), {**canary(), **rolling()}),
     ("step-size", "real-time", "Endpoint.DeploymentConfig", canary(), canary(CanarySize=None)),
@@ -173,7 +178,15 @@ CASES: list[tuple[str, str, str, Any, Any]] = [
         canary(**LINEAR, LinearStepSize=SIZE),
         canary(**LINEAR, LinearStepSize={**SIZE, "Value": 9}),
     ),
+    (
+        "step-share",
+        "real-time",
+        "Endpoint.DeploymentConfig",
+        canary(**LINEAR, LinearStepSize={**SIZE, "Value": 50}),
+        canary(**LINEAR, LinearStepSize={**SIZE, "Value": 51}),
+    ),
     ("step-share", "real-time", "Endpoint.DeploymentConfig", rolling(50), rolling(4)),
+    ("step-share", "real-time", "Endpoint.DeploymentConfig", rolling(5, 28_800), rolling(51)),
     (
         "deployment-time",
         "real-time",
@@ -225,13 +238,16 @@ def put(resources: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     place = changed[logical_id]["Properties"]
     for part in parts:
         place = place[int(part) if part.isdigit() else part]
+    if isinstance(place, list):
+        place[int(last) :] = [] if value is None else [deepcopy(value)]
+        return changed
     place.pop(last, None)
     if value is not None:
         place[last] = deepcopy(value)
     return changed
 
 
-@pytest.mark.parametrize("kind", ["real-time", "serverless", "components", "asynchronous"])
+@pytest.mark.parametrize("kind", ["real-time", "serverless", "components", "asynchronous", "shadowed"])
 def test_what_aws_takes_breaks_no_rule(kind: str) -> None:
     assert [one.reason for one in violations(good(kind))] == []
 
