@@ -19,6 +19,7 @@ from groundplan.names import Names
 from groundplan.refusal import BadInput, Finding, Refused, bad
 from groundplan.release import (
     FORMAT,
+    Candidate,
     ImageDigest,
     PackageArn,
     Person,
@@ -288,6 +289,22 @@ def pin(
         serial=serial,
         withdrawn=dict(withdrawn or {}),
     )
+
+
+def candidate_contradictions(candidate: Candidate, package: Package, source: str) -> list[Finding]:
+    """The same of a version in the shadow of the one that serves; it, too, runs on what callers send."""
+    pairs = (
+        ("version", candidate.version, package.properties.version),
+        ("model_data_url", candidate.model_data_url, package.model_data_url),
+        ("model_data_sha256", candidate.model_data_sha256, package.properties.model_data_sha256),
+        ("image_digest", candidate.image_digest, package.properties.image_digest),
+    )
+    why = unfit(package)
+    return [
+        Finding(source, f"candidate.{field}", pinned or "nothing", f"the registry has {registered or 'nothing'}")
+        for field, pinned, registered in pairs
+        if pinned != registered
+    ] + ([Finding(source, "candidate.version", candidate.version, why)] if why else [])
 
 
 def contradictions(release: Release, package: Package, source: str) -> list[Finding]:

@@ -65,13 +65,23 @@ Time = Annotated[
 Why = Annotated[str, matching(r"[\x20-\x7e]{10,300}", "allowed: why, in 10 to 300 ASCII characters on one line")]
 
 
+class Candidate(Values):
+    """A model version that is asked what everybody asks and answers nobody: a shadow beside the one that serves."""
+
+    version: Version
+    model_package_arn: PackageArn
+    model_data_url: S3Object
+    model_data_sha256: Sha256
+    image_digest: ImageDigest | None = None
+
+
 class Release(Values):
     """One pin. `image_digest` is absent where no image ran; `simulated` says that nobody approved it in earnest.
 
     `previous` is the version that served before, to which `rollback` goes; `reason` is why this one was rolled back
     to or released again; `withdrawn` are versions that were rolled back, with the reason, so that none of them is
-    released again by accident. `serial` counts the releases: a model that comes back gets names of its own, as those
-    that it had are kept for what still runs under them.
+    released again by accident. `candidate` is a version in the shadow of this one. `serial` counts the releases: a
+    model that comes back gets names of its own, as those that it had are kept for what still runs under them.
     """
 
     format: Literal["groundplan.release/1"]
@@ -91,6 +101,7 @@ class Release(Values):
     previous: Version | None = None
     reason: Why | None = None
     serial: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    candidate: Candidate | None = None
     withdrawn: Annotated[dict[Version, Why], Field(max_length=200)] = Field(default={})
 
     @model_validator(mode="after")
@@ -103,6 +114,9 @@ class Release(Values):
         if self.previous in self.withdrawn:
             allowed = "it is below [withdrawn]; remove previous, or name one that was not rolled back"
             raise Disallowed(self.previous, allowed, field="previous")
+        if self.candidate and self.candidate.version in (self.version, *self.withdrawn):
+            allowed = "allowed: a version that neither serves nor was rolled back; remove [candidate]"
+            raise Disallowed(self.candidate.version, allowed, field="candidate.version")
         return self
 
     @property
@@ -160,10 +174,19 @@ def misplaced(release: Release, workload: str, environment: Environment, source:
             ("model_package_arn", release.model_package_arn, package),
             ("model_data_url", release.model_data_url, folder),
             ("record_url", release.record_url, folder),
+            *(
+                (
+                    ("candidate.model_package_arn", release.candidate.model_package_arn, package),
+                    ("candidate.model_data_url", release.candidate.model_data_url, folder),
+                )
+                if release.candidate
+                else ()
+            ),
         )
         if not value.startswith(start)
     ]
-    if ".." in release.model_data_url.split("/") or ".." in release.record_url.split("/"):
+    urls = (release.model_data_url, release.record_url, release.candidate.model_data_url if release.candidate else "")
+    if any(".." in url.split("/") for url in urls):
         findings.append(Finding(source, "model_data_url", release.model_data_url, "allowed: a key without '..'"))
     if release.simulated and not environment.embedded_aws:
         findings.append(Finding(source, "simulated", True, "allowed in AWS: false; a person approves there"))
@@ -203,14 +226,21 @@ def write_release(root: Path, workload: str, environment: Environment, release: 
 
 def to_toml(release: Release) -> str:
     """The pin as a file; `read_release` reads it back."""
-    values: Mapping[str, object] = release.model_dump(exclude_none=True, exclude={"withdrawn"})
+    values: Mapping[str, object] = release.model_dump(exclude_none=True, exclude={"candidate", "withdrawn"})
     lines = [
         "# What serves here, as groundplan promote and rollback wrote it. A deployment asks the registry again.",
-        *(f"{key} = {_toml(value)}" for key, value in values.items()),
+        *_fields(values),
     ]
+    if release.candidate:
+        fields = release.candidate.model_dump(exclude_none=True)
+        lines += ["", "[candidate] # asked what everybody asks; answers nobody", *_fields(fields)]
     if release.withdrawn:
         lines += ["", "[withdrawn] # rolled back, and why", *_withdrawn(release.withdrawn)]
     return "\n".join(lines) + "\n"
+
+
+def _fields(values: Mapping[str, object]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in values.items()]
 
 
 def _withdrawn(versions: Mapping[str, str]) -> list[str]:

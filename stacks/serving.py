@@ -10,8 +10,10 @@ from constructs import Construct
 from groundplan.canonical import digest
 from groundplan.names import TRAFFIC_DAYS, Names
 from groundplan.refusal import bad
+from groundplan.release import Candidate, Release
 from groundplan.serving.design import Design, Fleet
 from groundplan.serving.neuron import MACHINES, REGISTRY, Compiled, NeuronImage, image_for, refuse_misfit
+from groundplan.serving.offers import refuse_unoffered
 from groundplan.workload import Workload
 from groundplan_constructs import (
     AsyncEndpoint,
@@ -68,9 +70,12 @@ class Serving(AccountStack):
     ) -> None:
         description = f"Serves {workload.name} {pin.version}"
         super().__init__(scope, construct_id, names=names, account="ai", description=description)
-        self.workload, self._design, self._pin = workload, design, pin
+        self.workload, self._design, self._pin, self._platform = workload, design, pin, platform
         place = Placement(network.subnet_ids, network.security_group_ids)
-        served = self._served(platform, None if design.mode == "serverless" else place)
+        self._place = None if design.mode == "serverless" else place
+        self._artefacts = s3.Bucket.from_bucket_name(self, "Artefacts", names.artefacts_bucket())
+        served = self._served("Role", pin)
+        self._candidate = self._shadow()
         self._basics = EndpointBasics(
             name=names.endpoint(workload.name),
             served=served,
@@ -88,24 +93,38 @@ class Serving(AccountStack):
         }
         make[design.mode]()
 
-    def _served(self, platform: Platform, place: Placement | None) -> Served:
-        names, workload, url = self.names, self.workload.name, self._pin.model_data_url
-        bucket_name = names.artefacts_bucket()
-        own = f"s3://{bucket_name}/"
+    def _shadow(self) -> Served | None:
+        """The pin's candidate, where it has one and the mode has shadows."""
+        candidate = self._pin.candidate if isinstance(self._pin, Release) else None
+        if candidate is None:
+            return None
+        try:
+            refuse_unoffered(self._design.mode, "shadow variant")
+        except ValueError as error:
+            raise bad(self._source, "candidate", candidate.version, str(error)) from None
+        return self._served("CandidateRole", candidate)
+
+    @property
+    def _source(self) -> str:
+        return f"workloads/{self.workload.name}/release.{self.names.environment.name}.toml"
+
+    def _served(self, role_id: str, model: Pin | Candidate) -> Served:
+        names, workload, url, place = self.names, self.workload.name, model.model_data_url, self._place
+        own = f"s3://{names.artefacts_bucket()}/"
         if not url.startswith(own):
             allowed = f"allowed: an archive in {own}"
-            raise bad(f"workloads/{workload}/release.{names.environment.name}.toml", "model_data_url", url, allowed)
+            raise bad(self._source, "model_data_url", url, allowed)
         neuron = self._neuron()
         repository = neuron.repository if neuron else names.repository(workload)
         account = REGISTRY if neuron else self.account
         role = ServingRole(
             self,
-            "Role",
+            role_id,
             props=ServingRoleProps(
                 role_name=names.serving_role(workload, digest([url, place is None, self._pin.serial])[:8]),
-                bucket=s3.Bucket.from_bucket_name(self, "Artefacts", bucket_name),
+                bucket=self._artefacts,
                 model_key=url.removeprefix(own),
-                encryption_key=platform.key,
+                encryption_key=self._platform.key,
                 repository_arn=self.format_arn(
                     service="ecr", account=account, resource="repository", resource_name=repository
                 ),
@@ -114,7 +133,7 @@ class Serving(AccountStack):
                 writes=self._written(),
             ),
         )
-        image = neuron.uri(names.environment.region) if neuron else self._image()
+        image = neuron.uri(names.environment.region) if neuron else self._image(model.image_digest)
         return Served(image=image, model_data_url=url, role=role, placement=place)
 
     @property
@@ -131,10 +150,10 @@ class Serving(AccountStack):
             return [self.names.traffic(self.workload.name, what) for what in ("answers", "failures")]
         return [self.names.traffic(self.workload.name, "capture")] if self._captured else []
 
-    def _image(self) -> str:
+    def _image(self, digest: str | None) -> str:
         registry = f"{self.account}.dkr.ecr.{self.region}.{self.url_suffix}"
         repository = f"{registry}/{self.names.repository(self.workload.name)}"
-        return f"{repository}@{self._pin.image_digest}" if self._pin.image_digest else f"{repository}:unpinned"
+        return f"{repository}@{digest}" if digest else f"{repository}:unpinned"
 
     def _neuron(self) -> NeuronImage | None:
         """AWS's image for Inferentia2, when the model was compiled for its SDK and goes onto the machine."""
@@ -179,7 +198,9 @@ class Serving(AccountStack):
     def _real_time(self) -> Construct:
         [uri] = self._uri(self.names.traffic(self.workload.name, "capture"))
         capture = Capture(uri=uri.rstrip("/")) if self._captured else None
-        props = RealTimeEndpointProps(basics=self._basics, fleet=self._fleet(), capture=capture)
+        props = RealTimeEndpointProps(
+            basics=self._basics, fleet=self._fleet(), capture=capture, candidate=self._candidate
+        )
         return RealTimeEndpoint(self, "Endpoint", props=props)
 
     def _serverless(self) -> Construct:

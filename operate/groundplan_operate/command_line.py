@@ -14,6 +14,7 @@ from groundplan.refusal import BadInput, Refused
 VERBS = (
     "approve",
     "check",
+    "compare",
     "cost",
     "demo",
     "deploy",

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import click
 
-from groundplan.model_package import contradictions
+from groundplan.model_package import candidate_contradictions, contradictions
 from groundplan.refusal import BadInput
 from groundplan.release import Release, read_release, release_file
 from groundplan.workload import Workload, read_workloads
@@ -34,6 +34,12 @@ def refuse_altered_pins(accounts: Accounts, workloads: Sequence[Workload]) -> No
         if wrong := contradictions(release, package, str(release_file(workload.name, accounts.environment.name))):
             raise BadInput(wrong)
         check_package(accounts, package)
+        if candidate := release.candidate:
+            package = ModelRegistry(accounts, workload).read(candidate.model_package_arn)
+            file = str(release_file(workload.name, accounts.environment.name))
+            if wrong := candidate_contradictions(candidate, package, file):
+                raise BadInput(wrong)
+            check_package(accounts, package)
 
 
 def served_here(accounts: Accounts) -> list[str]:

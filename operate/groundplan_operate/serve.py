@@ -46,7 +46,7 @@ def serve(
         _put_back(accounts, workload, release, was, why if sent_back else "")
         file = release_file(workload.name, accounts.environment.name)
         now = f"pins {was.version}" if was else "is gone again, as nothing was released before"
-        raise Refused(f"{workload.name}-{release.version} does not serve, and {file} {now}: {why}") from None
+        raise Refused(f"{workload.name}-{_new(release, was)} does not serve, and {file} {now}: {why}") from None
 
 
 def _deploy(accounts: Accounts, workload: Workload, show: Callable[[str], None]) -> None:
@@ -68,12 +68,21 @@ def _put_back(accounts: Accounts, workload: Workload, release: Release, was: Rel
         (accounts.root / release_file(workload.name, accounts.environment.name)).unlink(missing_ok=True)
         return
     document = was.model_dump(exclude_none=True)
-    if sent_back:
+    if sent_back and (failed := _new(release, was)) != was.version:
         said = f"its deployment was sent back: {sent_back}".encode("ascii", "ignore").decode()
-        document["withdrawn"] = {**was.withdrawn, release.version: said[:LONGEST_REASON]}
-        if was.previous == release.version:
+        document["withdrawn"] = {**was.withdrawn, failed: said[:LONGEST_REASON]}
+        if was.previous == failed:
             del document["previous"]
+        if was.candidate and was.candidate.version == failed:
+            del document["candidate"]
     write_release(accounts.root, workload.name, accounts.environment, Release.model_validate(document), release)
+
+
+def _new(release: Release, was: Release | None) -> str:
+    """The version that a release brings: the one that is to serve, or that is to be in its shadow."""
+    if release.candidate and was and was.version == release.version:
+        return release.candidate.version
+    return release.version
 
 
 def _first_failure(accounts: Accounts, workload: Workload) -> str:

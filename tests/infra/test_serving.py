@@ -21,6 +21,7 @@ from groundplan.job_limits import Limits
 from groundplan.names import TRAFFIC, TRAFFIC_DAYS, Names
 from groundplan.prices import read_prices
 from groundplan.refusal import BadInput, Refused
+from groundplan.release import Candidate, Release
 from groundplan.serving.design import Fleet
 from groundplan.workload import read_workload
 from groundplan_constructs import Capture, EndpointRules, Placement, Rollout, ScalingProps, ServerlessEndpointProps
@@ -300,6 +301,42 @@ def _alarms(assembly: Any, workload: str, deployment: Mapping[str, Any]) -> dict
     names = [one["AlarmName"]["Ref"] for one in deployment["AutoRollbackConfiguration"]["Alarms"]]
     found = [resources[name]["Properties"] for name in names]
     return {alarm["MetricName"]: alarm for alarm in found}
+
+
+def with_candidate(workload: str) -> Any:
+    """A pin with a version in its shadow; of the rest of a pin the stack knows nothing."""
+    names = Names(read_environment(ROOT, "dev"))
+    one, other = (pin(names, workload, version) for version in ("1.0.0", "1.1.0"))
+    candidate = Candidate.model_construct(
+        version=other.version, model_data_url=other.model_data_url, image_digest=other.image_digest
+    )
+    return Release.model_construct(
+        version=one.version,
+        model_data_url=one.model_data_url,
+        image_digest=one.image_digest,
+        serial=1,
+        candidate=candidate,
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_candidate_stands_in_the_shadow_with_a_model_and_a_role_of_its_own() -> None:
+    resources = stack_of(read_workload(ROOT, "fraud-scorer"), with_candidate("fraud-scorer")).values()
+    [config] = [one["Properties"] for one in resources if one["Type"] == "AWS::SageMaker::EndpointConfig"]
+    [serving], [shadow] = config["ProductionVariants"], config["ShadowProductionVariants"]
+    made = [one["Properties"] for one in resources if one["Type"] == "AWS::SageMaker::Model"]
+    models = {one["ModelName"]: one for one in made}
+    assert shadow["VariantName"] == "Candidate"
+    assert {serving["ModelName"], shadow["ModelName"]} == set(models)
+    assert models[serving["ModelName"]]["PrimaryContainer"]["ModelDataUrl"].endswith("job-1.0.0/output/model.tar.gz")
+    assert models[shadow["ModelName"]]["PrimaryContainer"]["ModelDataUrl"].endswith("job-1.1.0/output/model.tar.gz")
+    assert len({json.dumps(one["ExecutionRoleArn"]) for one in models.values()}) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_candidate_where_there_are_no_shadows_is_refused_by_name() -> None:
+    with pytest.raises(BadInput, match=r"release\.dev\.toml: candidate: '1\.1\.0'.*serverless has no shadow variant"):
+        stack_of(read_workload(ROOT, "digit-reader"), with_candidate("digit-reader"))
 
 
 @pytest.mark.usefixtures("quick")

@@ -49,6 +49,13 @@ def release(environment: Environment, **changes: Any) -> Release:
     return Release.model_validate(pin(environment, **changes))
 
 
+def candidate(environment: Environment, **changes: Any) -> dict[str, Any]:
+    """A version in the shadow of the one that is pinned."""
+    names = ("model_package_arn", "model_data_url", "model_data_sha256")
+    values = {name: value for name, value in pin(environment).items() if name in names}
+    return values | {"version": "1.2.0"} | changes
+
+
 def write(repository: Path, text: str) -> None:
     (repository / release_file(WORKLOAD, "local")).write_text(text)
 
@@ -59,6 +66,28 @@ def test_what_was_written_is_read_back(repository: Path, local: Environment) -> 
     assert read_release(repository, WORKLOAD, local) == said
     assert path.read_text().index('"0.9.0"') < path.read_text().index('"0.10.0"')
     assert [file.name for file in path.parent.iterdir() if file.name.startswith(".")] == []
+
+
+def test_a_candidate_is_read_back_with_what_was_rolled_back(repository: Path, local: Environment) -> None:
+    said = release(local, candidate=candidate(local), withdrawn={"0.9.0": "slow since the change"})
+    write_release(repository, WORKLOAD, local, said, None)
+    assert read_release(repository, WORKLOAD, local) == said
+
+
+@pytest.mark.parametrize("version", ["1.1.0", "0.9.0"])
+def test_what_serves_or_was_rolled_back_is_no_candidate(local: Environment, version: str) -> None:
+    with pytest.raises(ValueError, match="neither serves nor was rolled back"):
+        release(local, candidate=candidate(local, version=version), withdrawn={"0.9.0": "slow since the change"})
+
+
+def test_a_candidate_of_another_bucket_or_account_is_refused(repository: Path, local: Environment) -> None:
+    for field, value in (
+        ("model_data_url", "s3://another-bucket/workloads/digit-reader/model.tar.gz"),
+        ("model_package_arn", "arn:aws:sagemaker:us-east-1:999999999999:model-package/digits/1"),
+    ):
+        said = release(local, candidate=candidate(local, **{field: value}))
+        with pytest.raises(BadInput, match=f"candidate.{field}"):
+            write_release(repository, WORKLOAD, local, said, None)
 
 
 def test_where_nothing_is_released_there_is_no_pin(repository: Path, local: Environment) -> None:

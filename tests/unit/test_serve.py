@@ -10,7 +10,7 @@ import pytest
 from groundplan.environment import read_environment
 from groundplan.names import Names
 from groundplan.refusal import Refused
-from groundplan.release import FORMAT, Release, read_release, write_release
+from groundplan.release import FORMAT, Release, read_release, release_file, write_release
 from groundplan.workload import read_workload
 from groundplan_operate import serve as serve_module
 from groundplan_operate.accounts import Accounts
@@ -93,14 +93,14 @@ def release(accounts: Accounts, version: str, **more: Any) -> Release:
     )
 
 
-def serve(accounts: Accounts, new: Release, was: Release | None) -> Release | None:
+def serve(accounts: Accounts, pinned: Release, was: Release | None, new: str = "") -> Release | None:
     """What is pinned after a deployment that failed."""
     workload = read_workload(accounts.root, WORKLOAD)
     if was:
         write_release(accounts.root, WORKLOAD, accounts.environment, was, None)
-    write_release(accounts.root, WORKLOAD, accounts.environment, new, was)
-    with pytest.raises(Refused, match=f"{new.version} does not serve.*the alarm it-failing rang"):
-        serve_module.serve(accounts, workload, new, was, lambda _: None)
+    write_release(accounts.root, WORKLOAD, accounts.environment, pinned, was)
+    with pytest.raises(Refused, match=f"{new or pinned.version} does not serve.*the alarm it-failing rang"):
+        serve_module.serve(accounts, workload, pinned, was, lambda _: None)
     return read_release(accounts.root, WORKLOAD, accounts.environment)
 
 
@@ -113,6 +113,24 @@ def test_what_was_sent_back_is_withdrawn_and_what_serves_is_pinned(
     assert after
     assert after.version == "1.0.0"
     assert after.withdrawn == {"1.1.0": "its deployment was sent back: AWS::Endpoint: the alarm it-failing rang"}
+
+
+def test_a_candidate_that_was_sent_back_is_withdrawn_and_what_serves_stays(
+    accounts: Accounts, failing: Callable[[str], None]
+) -> None:
+    failing("UPDATE_ROLLBACK_COMPLETE")
+    was = release(accounts, "1.0.0")
+    fields = ("model_package_arn", "model_data_url", "model_data_sha256")
+    shadow = {name: getattr(was, name) for name in fields} | {"version": "1.1.0"}
+    after = serve(accounts, release(accounts, "1.0.0", candidate=shadow, serial=2), was, new="1.1.0")
+    assert after
+    assert (after.version, after.candidate, list(after.withdrawn)) == ("1.0.0", None, ["1.1.0"])
+
+    # To end it may fail, too: the version that serves is none the worse for it.
+    was = release(accounts, "1.0.0", candidate=shadow, serial=2)
+    (accounts.root / release_file(WORKLOAD, "local")).unlink()
+    accounts.client("cloudformation", "ai").status = "UPDATE_COMPLETE"
+    assert serve(accounts, release(accounts, "1.0.0", serial=3), was) == was
 
 
 def test_a_way_back_that_failed_leads_there_no_more(accounts: Accounts, failing: Callable[[str], None]) -> None:

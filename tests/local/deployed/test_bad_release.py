@@ -1,4 +1,4 @@
-"""A bad version, released with the command that people use, is sent back by its alarm, and the pin says so."""
+"""A bad version that is promoted is sent back by its alarm, and the pin says so; a candidate answers nobody."""
 
 import hashlib
 import json
@@ -106,8 +106,10 @@ class Till:
         assert done.returncode == 0, done.stderr
         return f"{WORKLOAD}-{version}"
 
-    def ask(self) -> str:
-        answer = self._runtime.invoke_endpoint(EndpointName=ENDPOINT, Body=b"1", ContentType="application/json")
+    def ask(self, number: int = 1) -> str:
+        answer = self._runtime.invoke_endpoint(
+            EndpointName=ENDPOINT, Body=str(number).encode(), ContentType="application/json"
+        )
         return str(json.loads(answer["Body"].read())["version"])
 
     def rings(self) -> list[str]:
@@ -191,3 +193,36 @@ def test_a_bad_version_is_sent_back_by_its_alarm_and_is_not_released_again_by_ac
     assert why in again.stderr
     assert "--again --reason" in again.stderr
     assert till.pinned() == pinned
+
+
+# Of one mind with 1.0.0 about odd numbers; breaks at three.
+OTHER = "import time; time.sleep(0.02); assert data != 3; model = '1.0.0' if data % 2 else model"
+
+
+def test_a_candidate_is_asked_what_everybody_asks_answers_nobody_and_is_compared(
+    till: Till, until: Callable[..., Any]
+) -> None:
+    candidate = till.approved("1.3.0", OTHER, f"{WORKLOAD}-1.0.0")
+    until(lambda: not till.rings(), "the endpoint's alarms are quiet")
+    promoted = till.run("promote", candidate, "--shadow")
+    assert promoted.returncode == 0, promoted.stdout + promoted.stderr
+    assert f"pins {WORKLOAD}-1.0.0" in promoted.stdout
+    assert f"in its shadow {candidate}" in promoted.stdout
+
+    # A tenth is captured: one request of each ten that ask the same.
+    assert {till.ask(count // 10) for count in range(40)} == {"1.0.0"}
+
+    def compared() -> Any:
+        told = till.run("compare", WORKLOAD, "--json")
+        assert told.returncode == 0, told.stderr
+        found = json.loads(told.stdout)
+        return found if found["agreement"]["pairs"] == 4 and found["candidate"]["requests"] == 40 else None
+
+    found = until(compared, "both answered what was captured")
+    assert found["agreement"] == {"pairs": 4, "alike": 1, "unpaired": 0, "share": 0.25}
+    serving, other = found["serving"], found["candidate"]
+    assert (serving["version"], serving["requests"], serving["failed"]) == ("1.0.0", 40, 0)
+    assert (other["version"], other["failed"]) == ("1.3.0", 10)
+    assert other["latency_p50_ms"] > 20 > serving["latency_p50_ms"] > 0
+    assert other["latency_p99_ms"] >= other["latency_p50_ms"]
+    assert "agreement  25.0% of 4 captured requests" in till.run("compare", WORKLOAD).stdout
