@@ -5,6 +5,7 @@ value), `row` (the sample as a training file would hold it, one line), and `base
 where it was computed.
 """
 
+import csv
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -126,13 +127,36 @@ def _sample(line: bytes, source: str) -> Sample | Finding:
     )
 
 
+def values(fields: Iterable[str | None]) -> str:
+    """A row by what it holds and not by how it is written: 3, 3.0 and 3e0 are one number, and null is empty."""
+    return ",".join(_value(field.strip()) if field else "" for field in fields)
+
+
+def _value(field: str) -> str:
+    try:
+        number = float(field)
+    except ValueError:
+        return field
+    if field.lstrip("+-").isdecimal():
+        return str(int(field))  # exactly: it may be a key
+    return str(int(number)) if number.is_integer() else f"{number:.7g}"  # the digits that 32 bits have
+
+
+def _values_of(row: str) -> str:
+    try:
+        return values(next(csv.reader([row])))
+    except csv.Error:
+        return row
+
+
 def leaks(
-    held_out: HeldOut, manifest: Manifest | None, training_lines: Iterable[tuple[str, int, bytes]]
+    held_out: HeldOut, manifest: Manifest | None, training_rows: Iterable[tuple[str, int, bytes | str]]
 ) -> list[Finding]:
     """A finding for each held-out sample that training could have seen; none where the sets are apart.
 
-    `training_lines` are key, line number and line of the training set's text files. A file of the training set that
-    is the held-out file itself is found by its sha256 in the manifest, where there is one.
+    `training_rows` are key, number and content of the training set's rows: bytes for a line of a text file, compared
+    as they are, and text for a row of any other, as `values` writes it. A file of the training set that is the
+    held-out file itself is found by its sha256 in the manifest, where there is one.
     """
     apart = "a sample that training saw proves nothing: leave it out of one of the two"
     findings = [
@@ -140,15 +164,21 @@ def leaks(
         for entry in (manifest.entries if manifest else ())
         if entry.sha256 == held_out.sha256
     ]
-    rows = {hashlib.sha256(sample.row.encode()).digest(): at for at, sample in enumerate(held_out.samples, 1)}
+    lines = {hashlib.sha256(sample.row.encode()).digest(): at for at, sample in enumerate(held_out.samples, 1)}
+    valued: dict[str, int] | None = None
     overlapping = 0
-    for key, number, line in training_lines:
-        at = rows.get(hashlib.sha256(line.strip()).digest())
+    for key, number, row in training_rows:
+        if isinstance(row, bytes):
+            at = lines.get(hashlib.sha256(row.strip()).digest())
+        else:
+            if valued is None:
+                valued = {_values_of(sample.row): at for at, sample in enumerate(held_out.samples, 1)}
+            at = valued.get(row)
         if at is not None:
             overlapping += 1
             if overlapping <= MOST_FINDINGS:
-                where = f"the training set has it in {key}, line {number}"
-                findings.append(Finding(f"held-out set: sample {at}", "row", line.strip()[:60], f"{where}; {apart}"))
+                where = f"the training set has it in {key}, {'line' if isinstance(row, bytes) else 'row'} {number}"
+                findings.append(Finding(f"held-out set: sample {at}", "row", row.strip()[:60], f"{where}; {apart}"))
     if overlapping > MOST_FINDINGS:
         findings.append(Finding("held-out set", "row", f"{overlapping} samples in all", apart))
     return findings

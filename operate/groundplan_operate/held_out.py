@@ -1,13 +1,16 @@
 """Held-out sets in the lake's evaluation zone: put there at ingest, read by the gate, out of reach of training."""
 
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from botocore.exceptions import ClientError
 
-from groundplan.gate import HeldOut, leaks, read_held_out
+from groundplan.gate import HeldOut, leaks, read_held_out, values
 from groundplan.manifest import Manifest
 from groundplan.refusal import BadInput, bad
 from groundplan.workload import Workload
@@ -16,12 +19,16 @@ from groundplan_operate.lake import bucket_of, holds, upload
 
 HELD_OUT_FILE = "held-out/samples.jsonl"
 LARGEST_BYTES = 512 * 2**20
+PARQUET = b"PAR1"  # how such a file begins
+ROWS_AT_ONCE = 10_000
+# Whatever a file asks for.
+NOTHING_FETCHED: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
 def held_out_of(folder: Path) -> tuple[Path, HeldOut] | None:
     """The file of a folder to be ingested, read; None where there is none. Raises BadInput, also for an overlap.
 
-    Every line of every other file of the folder is one that training may see.
+    Every row of every other file of the folder is one that training may see.
     """
     file = folder / HELD_OUT_FILE
     if not file.is_file():
@@ -30,10 +37,10 @@ def held_out_of(folder: Path) -> tuple[Path, HeldOut] | None:
         raise bad(str(file), "size", file.stat().st_size, f"allowed: at most {LARGEST_BYTES} bytes")
     held_out = read_held_out(file.read_bytes(), str(file))
     seen = (
-        (path.relative_to(folder).as_posix(), number, line)
+        (path.relative_to(folder).as_posix(), number, row)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path != file
-        for number, line in enumerate(_lines(path), 1)
+        for number, row in enumerate(_rows(path), 1)
     )
     if found := leaks(held_out, None, seen):
         raise BadInput(found)
@@ -70,15 +77,37 @@ def current_held_out(accounts: Accounts, workload: Workload) -> HeldOut:
     return held_out
 
 
-def training_lines(accounts: Accounts, manifest: Manifest) -> Iterator[tuple[str, int, bytes]]:
-    """Key, number and bytes of every line of a training set, as the manifest's versions have them."""
+def training_rows(accounts: Accounts, manifest: Manifest) -> Iterator[tuple[str, int, bytes | str]]:
+    """Key, number and content of every row of a training set, as the manifest's versions have them."""
     s3 = accounts.client("s3", "data")
     for entry in manifest.entries:
-        answer = s3.get_object(Bucket=manifest.bucket, Key=f"{manifest.prefix}/{entry.key}", VersionId=entry.version)
-        for number, line in enumerate(answer["Body"].iter_lines(), 1):
-            yield entry.key, number, line
+        place = {"Bucket": manifest.bucket, "Key": f"{manifest.prefix}/{entry.key}", "VersionId": entry.version}
+        if not entry.size:
+            continue
+        if s3.get_object(**place, Range=f"bytes=0-{len(PARQUET) - 1}")["Body"].read() != PARQUET:
+            for number, line in enumerate(s3.get_object(**place)["Body"].iter_lines(), 1):
+                yield entry.key, number, line
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "rows.parquet"
+            with file.open("wb") as target:
+                shutil.copyfileobj(s3.get_object(**place)["Body"], target)
+            for number, row in enumerate(_rows(file), 1):
+                yield entry.key, number, row
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _rows(path: Path) -> Iterator[bytes | str]:
+    """Lines of text as they are; rows of Parquet by their values, the columns in the file's order."""
     with path.open("rb") as file:
-        yield from file
+        if file.read(len(PARQUET)) != PARQUET:
+            file.seek(0)
+            yield from file
+            return
+    with duckdb.connect(":memory:", config=NOTHING_FETCHED) as database:
+        try:
+            found = database.execute("SELECT COLUMNS(*)::VARCHAR FROM read_parquet(?)", [str(path)])
+            while rows := found.fetchmany(ROWS_AT_ONCE):
+                yield from map(values, rows)
+        except duckdb.Error as error:
+            allowed = "it begins like a Parquet file and cannot be read, so nobody can tell whether it overlaps"
+            raise bad(str(path), "file", str(error).partition("\n")[0], allowed) from None

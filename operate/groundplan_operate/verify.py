@@ -24,7 +24,7 @@ from groundplan_operate.accounts import Accounts
 from groundplan_operate.candidate import Candidate, candidate_of, find_candidate, manifest_of
 from groundplan_operate.copy_version import copy_version
 from groundplan_operate.evaluation import Answered, answer_requests
-from groundplan_operate.held_out import current_held_out, training_lines
+from groundplan_operate.held_out import current_held_out, training_rows
 from groundplan_operate.model_registry import ModelRegistry, check_package
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.pins import in_registry
@@ -93,7 +93,7 @@ def judge_candidate(
         click.echo(f"groundplan: {warning}", err=True)
     held_out = current_held_out(accounts, workload)
     manifest = manifest_of(lake, candidate)
-    if found := leaks(held_out, manifest, training_lines(lake, manifest)):
+    if found := leaks(held_out, manifest, training_rows(lake, manifest)):
         raise BadInput(found)
     requests = [sample.request for sample in held_out.samples]
     content_type = workload.gate.content_type

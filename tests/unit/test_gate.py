@@ -26,6 +26,7 @@ from groundplan.gate import (
     page,
     read_held_out,
     share,
+    values,
 )
 from groundplan.manifest import Entry, Manifest
 from groundplan.planner import Market
@@ -287,8 +288,17 @@ def test_a_sample_that_training_saw_is_a_leak() -> None:
     assert leaks(held_out, manifest, apart) == []
     found = leaks(held_out, manifest, [*apart, ("validation/part-1.csv", 7, b"3,9,9\r\n")])
     assert "validation/part-1.csv, line 7" in str(found[0])
+    [row] = leaks(held_out, manifest, [("train/a.parquet", 4, values(["3.0", "9", "9.0"]))])
+    assert "train/a.parquet, row 4" in str(row)
     same = Manifest.of("lake", "digits", [Entry("train/all.jsonl", "1", held_out.sha256, 10)])
     assert "this very file" in str(leaks(held_out, same, [])[0])
+
+
+def test_rows_are_compared_by_their_values_and_not_by_how_they_are_written() -> None:
+    assert values(["3.0", "1e-1", "a b", None, " x "]) == values(["3", "0.1", "a b", "", "x"]) == "3,0.1,a b,,x"
+    assert values(["0.1"]) == values([str(0.10000000149011612)]), "a number of 32 bits in a column of 64"
+    assert values(["1234567890123"]) != values(["1234567890124"]), "keys are not rounded"
+    assert values(["nan", "-inf"]) == "nan,-inf"
 
 
 # The page -----------------------------------------------------------------------------------------------------------
