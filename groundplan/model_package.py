@@ -44,7 +44,8 @@ class Properties(Values):
     """What a package says of itself, as CustomerMetadataProperties: where it came from, digest by digest.
 
     `judged_against` is the model version that served when the gate compared; None where nothing served. `copied_from`
-    is the package of another environment, where the model was trained.
+    is the package of another environment, where the model was trained. `card_url` is the model card as an object;
+    versions that were registered before cards were kept have none.
 
     One environment serves for training and for inference: `environment_digest` is of both, and an image, where one
     runs, too.
@@ -65,6 +66,8 @@ class Properties(Values):
     verdict_url: S3Object
     verdict_sha256: Sha256
     held_out_sha256: Sha256
+    card_url: S3Object | None = None
+    card_sha256: Sha256 | None = None
     judged_against: str | None = None
     copied_from: PackageArn | None = None
 
@@ -125,10 +128,15 @@ def register_request(
         },
         "CustomerMetadataProperties": texts,
         "ModelCard": {
-            "ModelCardContent": json.dumps(model_card(workload, properties, verdict), sort_keys=True),
+            "ModelCardContent": card_content(workload, properties, verdict),
             "ModelCardStatus": "PendingReview",
         },
     }
+
+
+def card_content(workload: Workload, properties: Properties, verdict: Verdict) -> str:
+    """The card as the registry and the bucket have it, byte for byte."""
+    return json.dumps(model_card(workload, properties, verdict), sort_keys=True)
 
 
 def model_card(workload: Workload, properties: Properties, verdict: Verdict) -> dict[str, Any]:

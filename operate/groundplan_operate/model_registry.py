@@ -151,6 +151,7 @@ def check_package(accounts: Accounts, package: Package) -> None:
         ("ModelDataUrl", package.model_data_url),
         ("record_url", of.record_url),
         ("verdict_url", of.verdict_url),
+        *((("card_url", of.card_url),) if of.card_url else ()),
     )
     if foreign := [
         Finding(package.arn, field, uri, f"allowed: what lies below s3://{bucket}/{folder}")
@@ -162,6 +163,8 @@ def check_package(accounts: Accounts, package: Package) -> None:
     verdict = read_object(s3, of.verdict_url, sha256=of.verdict_sha256, what=f"{package.name}: its verdict")
     if json.loads(verdict).get("passed") is not True:
         raise Refused(f"{package.name}: it was stopped at the gate; {of.verdict_url}")
+    if of.card_url:
+        read_object(s3, of.card_url, sha256=of.card_sha256 or "none", what=f"{package.name}: its card")
     _hashed(s3, package.model_data_url, of.model_data_sha256, f"{package.name}: its model")
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
@@ -189,7 +188,7 @@ def _compare_metrics(before: RunRecord, after: Mapping[str, float | None], toler
     apart: list[str] = []
     for name, was in sorted(before.last_metrics().items()):
         now = after.get(name)
-        if now is None or math.isnan(was) or abs(now - was) > tolerance:
+        if now is None or not abs(now - was) <= tolerance:  # NaN is near nothing
             shown = "not there" if now is None else f"{now:.6g}"
             apart.append(f"metric {name}: {was:.6g} before, {shown} now, beyond {tolerance}")
     return apart if before.last_metrics() else ["its record holds no metric, and a byte differs"]

@@ -14,7 +14,15 @@ from botocore.exceptions import ClientError
 from groundplan.canonical import canonical_json
 from groundplan.environment import read_environment
 from groundplan.gate import Changed, Verdict, judge, leaks, page
-from groundplan.model_package import SCHEMA, Package, Properties, model_name, next_version, register_request
+from groundplan.model_package import (
+    SCHEMA,
+    Package,
+    Properties,
+    card_content,
+    model_name,
+    next_version,
+    register_request,
+)
 from groundplan.planner import Market
 from groundplan.prices import check_age, read_prices, today
 from groundplan.refusal import BadInput, Refused, bad
@@ -199,6 +207,8 @@ def register(
         judged_against=verdict.in_service,
         copied_from=candidate.copied_from,
     )
+    card_url, card_sha256 = _keep_card(accounts, card_content(workload, properties, verdict), properties)
+    properties = properties.model_copy(update={"card_url": card_url, "card_sha256": card_sha256})
     image = launch_defaults(accounts, workload).image
     request = register_request(
         workload, accounts.names, properties, image=image, model_data_url=made.model_data_url, verdict=verdict
@@ -232,6 +242,15 @@ def _keep(accounts: Accounts, workload: Workload, job: str, verdict: Verdict, te
         Bucket=bucket, Key=f"{folder}/page.html", Body=text.encode(), ContentType="text/html; charset=utf-8"
     )
     return f"s3://{bucket}/{folder}/verdict.json", sha256
+
+
+def _keep_card(accounts: Accounts, content: str, of: Properties) -> tuple[str, str]:
+    """Store the model card beside the record of the run; its URI and sha256."""
+    url = f"{of.record_url.rpartition('/')[0]}/card-{of.version}.json"
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    s3 = accounts.client("s3", "ai")
+    s3.put_object(Bucket=bucket, Key=key, Body=content.encode(), ContentType="application/json")
+    return url, hashlib.sha256(content.encode()).hexdigest()
 
 
 def _as_json(package: Package) -> dict[str, Any]:

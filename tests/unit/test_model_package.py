@@ -53,6 +53,8 @@ PROPERTIES = Properties(
     verdict_url=f"{FOLDER}/verdicts/one/verdict.json",
     verdict_sha256="7" * 64,
     held_out_sha256="8" * 64,
+    card_url=f"{FOLDER}/output/one/card-1.2.0.json",
+    card_sha256="9" * 64,
 )
 DECISION = Decision(
     by="arn:aws:sts::222222222222:assumed-role/approver/ann", at="2026-11-21T09:00:00Z", simulated=True
@@ -127,7 +129,7 @@ def test_the_card_says_use_data_metrics_by_slice_limits_and_owner(request_: dict
 
 @pytest.mark.parametrize("field", sorted(PROPERTIES.texts()))
 def test_no_property_can_be_altered_unseen(request_: dict[str, Any], field: str) -> None:
-    texts = {**request_["CustomerMetadataProperties"], field: "9" * 64}
+    texts = {**request_["CustomerMetadataProperties"], field: "0" * 64}
     with pytest.raises(BadInput):
         read_package(described(request_, CustomerMetadataProperties=texts))
 

@@ -1,11 +1,13 @@
 """From a trained model to a released one and back, on the deployed platform, with the commands that people use."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from groundplan.release import release_file
@@ -118,6 +120,44 @@ def test_a_second_model_is_gated_approved_released_and_rolled_back(
     s3.delete_object(**model)
     assert "is not there any more" in ends(1, "deploy")
     s3.put_object(**model, Body=content)
+
+
+def test_the_card_lies_beside_the_model_and_is_what_was_registered(deployed: Any, ends: Callable[..., str]) -> None:
+    described = deployed.client("sagemaker").describe_model_package(ModelPackageName=f"{GROUP}/1")
+    texts = described["CustomerMetadataProperties"]
+    assert texts["card_url"].rpartition("/")[0] == texts["record_url"].rpartition("/")[0]
+    s3, where = deployed.client("s3"), place(texts["card_url"])
+    content = s3.get_object(**where)["Body"].read()
+    assert hashlib.sha256(content).hexdigest() == texts["card_sha256"]
+    card = json.loads(content)
+    [figures] = card["evaluation_details"][0]["metric_groups"]
+    assert {"overall.accuracy", "digit_9.accuracy"} <= {one["name"] for one in figures["metric_data"]}
+    s3.put_object(**where, Body=content.replace(b"vision-team", b"nobody-team"))
+    try:
+        assert "its card" in ends(1, "reproduce", "digit-reader-1.0.0")
+    finally:
+        s3.put_object(**where, Body=content)
+
+
+def test_no_training_role_reads_what_models_are_judged_on(deployed: Any) -> None:
+    names = deployed.accounts.names
+    role = names.roles(names.environment.accounts.ai, names.training_role("digit-reader"))
+    given = deployed.client("sts").assume_role(RoleArn=role, RoleSessionName="training")["Credentials"]
+    training = boto3.client(
+        "s3",
+        endpoint_url=deployed.accounts.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+    pointer = "digit-reader/digits/current.json"
+    lake, curated, held = deployed.client("s3", "data"), names.lake_bucket("curated"), names.lake_bucket("evaluation")
+    kept = json.loads(lake.get_object(Bucket=held, Key=pointer)["Body"].read())["key"]
+    assert training.get_object(Bucket=curated, Key=pointer)["Body"].read()
+    for key in (pointer, kept):
+        with pytest.raises(training.exceptions.ClientError, match="AccessDenied"):
+            training.get_object(Bucket=held, Key=key)
 
 
 def test_what_was_registered_past_the_gate_is_not_released(deployed: Any, ends: Callable[..., str]) -> None:
