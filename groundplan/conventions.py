@@ -84,6 +84,7 @@ BucketName = Annotated[
 class Existing(Values):
     """What the company has already, to be used rather than made. docs/adoption.md says what each must admit."""
 
+    application_key_arn: KeyArn | None = None
     ai_key_arn: KeyArn | None = None
     data_key_arn: KeyArn | None = None
     ai_log_bucket: BucketName | None = None

@@ -153,7 +153,8 @@ class Environment(Values):
 
     @model_validator(mode="after")
     def _keys_are_at_hand(self) -> "Environment":
-        for field, account in (("ai_key_arn", self.accounts.ai), ("data_key_arn", self.accounts.data)):
+        for name in ("application", "ai", "data"):
+            field, account = f"{name}_key_arn", self.account_ids()[name]
             arn: str | None = getattr(self.existing, field)
             if arn and arn.split(":")[3:5] != [self.region, account]:
                 allowed = f"allowed: a key of account {account} in {self.region}, where it is used"

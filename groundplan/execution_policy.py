@@ -14,6 +14,7 @@ from groundplan.tracking import MLFLOW_ACTIONS
 
 SERVICES = (
     "application-autoscaling",
+    "budgets",
     "cloudwatch",
     "codebuild",
     "dynamodb",
@@ -62,6 +63,7 @@ PARAMETER_ACTIONS = (
     "RemoveTagsFromResource",
 )
 PASSED_TO = (
+    "budgets.amazonaws.com",
     "codebuild.amazonaws.com",
     "events.amazonaws.com",
     "lambda.amazonaws.com",
@@ -75,6 +77,7 @@ SCALING = "sagemaker.application-autoscaling.amazonaws.com"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 # What the roles of functions, jobs and image builds may at most do; what each of them may is in its own policy.
 BOUNDARY_ACTIONS = (
+    "budgets:ListTagsForResource",
     "cloudwatch:PutMetricData",
     "codeartifact:GetAuthorizationToken",
     "codeartifact:GetRepositoryEndpoint",
@@ -144,6 +147,7 @@ BOUNDARY_ACTIONS = (
     "sagemaker:ListTrainingJobs",
     "sagemaker:StopTrainingJob",
     "sagemaker:UpdateModelPackage",
+    "sns:Publish",
     "sqs:SendMessage",
     "ssm:GetParameter",
     "states:StartExecution",
@@ -153,6 +157,14 @@ BOUNDARY_ACTIONS = (
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 )
+# Likewise of the stopper, where the environment has one; and of one that may stop endpoints.
+STOPPER_ACTIONS = (
+    "sagemaker:ListNotebookInstances",
+    "sagemaker:ListTags",
+    "sagemaker:StartNotebookInstance",
+    "sagemaker:StopNotebookInstance",
+)
+SERVING_ACTIONS = ("sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint")
 
 
 def boundary_policy(environment: Environment) -> dict[str, Any]:
@@ -161,8 +173,18 @@ def boundary_policy(environment: Environment) -> dict[str, Any]:
     to_jobs = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     pass_role = _allow("JobRoles", ["iam:PassRole"], "arn:aws:iam::*:role/*-training", to_jobs)
     mlflow = _named("sagemaker-mlflow", MLFLOW_ACTIONS) if environment.mlflow else []
-    at_most = _allow("AtMost", [*BOUNDARY_ACTIONS, *mlflow], "*")
-    return _document([at_most, pass_role, *_of_admitted(job_denials(environment.limits))])
+    stopper = STOPPER_ACTIONS if environment.budgets.stop != "off" else ()
+    serving = SERVING_ACTIONS if stopper and environment.budgets.stops_serving() else ()
+    at_most = _allow("AtMost", [*BOUNDARY_ACTIONS, *mlflow, *stopper, *serving], "*")
+    # What AWS Budgets does by a role of ours: this one policy, which only denies.
+    deny = f"arn:aws:iam::*:policy{environment.conventions.iam_path}{Names(environment).deny_spending()}"
+    spending = _allow(
+        "DenySpending",
+        ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+        "arn:aws:iam::*:role/*",
+        {"ArnLike": {"iam:PolicyARN": deny}},
+    )
+    return _document([at_most, pass_role, spending, *_of_admitted(job_denials(environment.limits))])
 
 
 def execution_policy(names: Names, account: str) -> dict[str, Any]:

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from groundplan.environment import AccountName, Environment
 
 RUNTIME = "python3.14"
-RESERVED: Mapping[AccountName, int] = {"ai": 13, "data": 10}  # runs at once that are kept for functions, by account
+# Runs at once that are kept for functions, by account.
+RESERVED: Mapping[AccountName, int] = {"application": 1, "ai": 14, "data": 11}
 WITH_MLFLOW = 1  # more in the ai account, where the environment has MLflow
+WITH_STOPPER = 1  # likewise where it stops what costs too much
 LEFT_UNRESERVED = 100  # AWS refuses a reservation that leaves less
 
 
 def reserved(environment: Environment) -> dict[AccountName, int]:
     """Runs at once that are kept for an environment's functions, by account."""
-    return {**RESERVED, "ai": RESERVED["ai"] + (WITH_MLFLOW if environment.mlflow else 0)}
+    more = (WITH_MLFLOW if environment.mlflow else 0) + (WITH_STOPPER if environment.budgets.stop != "off" else 0)
+    data = RESERVED["data"] - (1 if environment.shared else 0)  # one tells what both cost
+    return {**RESERVED, "ai": RESERVED["ai"] + more, "data": data}

@@ -103,6 +103,14 @@ class Names:
         """DynamoDB table of the lineage, in the ai account."""
         return f"{self.stem}-lineage"
 
+    def budget(self, kind: str, name: str) -> str:
+        """AWS budget of an account, a workload or a tenant; `groundplan.spend.notice` reads whose it is."""
+        return f"{self.stem}-{kind}-{name}"
+
+    def deny_spending(self) -> str:
+        """The policy that AWS Budgets attaches to roles when the ai account is over its ceiling."""
+        return f"{self.stem}-deny-spending"
+
     def training_machine(self) -> str:
         """State machine that trains any workload of the environment."""
         return f"{self.stem}-training"

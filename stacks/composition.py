@@ -12,7 +12,7 @@ from groundplan.estimate import Usage
 from groundplan.names import Names
 from groundplan.planner import Market, plan
 from groundplan.prices import read_prices
-from groundplan.refusal import Refused
+from groundplan.refusal import Refused, bad
 from groundplan.serving.design import Design, design
 from groundplan.table import read_tables
 from groundplan.workload import Workload, usage_of
@@ -24,6 +24,7 @@ from stacks.intake import Intake
 from stacks.lineage import Lineage
 from stacks.network import Network
 from stacks.serving import Pin, Serving
+from stacks.spend import AiSpend, Spend
 from stacks.tables import Tables
 from stacks.tracking import Tracking
 from stacks.training import Training
@@ -44,6 +45,7 @@ class Stacks:
     tracking: Tracking | None
     workloads: Sequence[WorkloadStack]
     serving: Sequence[Serving]
+    spend: Sequence[Spend]
     governance: Governance | None
 
 
@@ -80,6 +82,7 @@ def compose(
     network = Network(app, "Network", names=names, platform=platform)
     lake = DataLake(app, "DataLake", names=names)
     declared = {workload.name: read_tables(root, workload) for workload in workloads}
+    training = Training(app, "Training", names=names, platform=platform, network=network.jobs, package=package)
     stacks = Stacks(
         data_lake=lake,
         intake=Intake(app, "Intake", names=names, lake=lake, package=tables_package),
@@ -98,7 +101,7 @@ def compose(
         platform=platform,
         network=network,
         lineage=Lineage(app, "Lineage", names=names, platform=platform, package=package),
-        training=Training(app, "Training", names=names, platform=platform, network=network.jobs, package=package),
+        training=training,
         tracking=Tracking(app, "Tracking", names=names, platform=platform, package=package, size=environment.mlflow)
         if environment.mlflow
         else None,
@@ -127,6 +130,7 @@ def compose(
             )
             for workload, found, pin in _served(root, environment, workloads, releases or {})
         ],
+        spend=_spend(app, names, package, platform, training, workloads),
         governance=Governance(app, "Governance", names=names, organization=environment.organization)
         if environment.organization
         else None,
@@ -139,6 +143,7 @@ def compose(
         stacks.network,
         stacks.lineage,
         stacks.training,
+        *stacks.spend,
     )
     for stack in (*platform_stacks, *optional):
         _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)
@@ -146,6 +151,28 @@ def compose(
         workload = stack.workload
         _tag(stack, environment, workload=workload.name, owner=workload.owner, cost_centre=workload.cost_centre)
     return stacks
+
+
+def _spend(
+    app: cdk.App,
+    names: Names,
+    package: FunctionPackage,
+    platform: Platform,
+    training: Training,
+    workloads: Sequence[Workload],
+) -> Sequence[Spend]:
+    """One in each account; in an account that is ai and data at once, one for both."""
+    accounts = names.environment.accounts
+    if slips := names.environment.budgets.unknown([workload.name for workload in workloads]):
+        known = ", ".join(workload.name for workload in workloads)
+        raise bad(f"environments/{names.environment.name}.toml", "budgets", slips, f"allowed: workloads: {known}")
+    ai = AiSpend(
+        app, "Spend-ai", names=names, package=package, platform=platform, training=training, workloads=workloads
+    )
+    application = Spend(app, "Spend-application", names=names, account="application", package=package)
+    if accounts.data == accounts.ai:
+        return (application, ai)
+    return (application, ai, Spend(app, "Spend-data", names=names, account="data", package=package))
 
 
 def _served(

@@ -5,12 +5,14 @@ from groundplan_constructs.alarm_topic import AlarmTopic
 from groundplan_constructs.approver_role import ApproverRole, ApproverRoleProps
 from groundplan_constructs.async_endpoint import AsyncEndpoint, AsyncEndpointProps
 from groundplan_constructs.batch_transform import BatchTransform, BatchTransformProps
+from groundplan_constructs.budget_notices import BudgetNotices
 from groundplan_constructs.catalogued_table import CataloguedTable, CataloguedTableProps
 from groundplan_constructs.checkpoint_alarm import CheckpointAlarm
 from groundplan_constructs.component_endpoint import ComponentEndpoint, ComponentEndpointProps
 from groundplan_constructs.cost_ceilings import CostCeilings, CostCeilingsProps
 from groundplan_constructs.data_capture import Capture
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
+from groundplan_constructs.deny_spending import DenySpending, DenySpendingProps
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
 from groundplan_constructs.endpoint_alarms import EndpointAlarms, EndpointAlarmsProps, Watched
@@ -26,6 +28,7 @@ from groundplan_constructs.image_repository import ImageRepository
 from groundplan_constructs.isolated_network import IsolatedNetwork, IsolatedNetworkProps
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
 from groundplan_constructs.mlflow_server import MlflowServer, MlflowServerProps
+from groundplan_constructs.monthly_budget import MonthlyBudget, MonthlyBudgetProps
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.python_function import PythonFunction, PythonFunctionProps
 from groundplan_constructs.real_time_endpoint import RealTimeEndpoint, RealTimeEndpointProps
@@ -35,6 +38,7 @@ from groundplan_constructs.scaling import Scaling, ScalingProps
 from groundplan_constructs.served_model import Served, ServedModel
 from groundplan_constructs.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointProps
 from groundplan_constructs.serving_role import ServingRole, ServingRoleProps
+from groundplan_constructs.stopper_permissions import StopperPermissions, StopperPermissionsProps
 from groundplan_constructs.training_machine import TrainingMachine, TrainingMachineProps
 from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
 from groundplan_constructs.transform_watch import TransformWatch, TransformWatchProps
@@ -48,6 +52,7 @@ __all__ = [
     "AsyncEndpointProps",
     "BatchTransform",
     "BatchTransformProps",
+    "BudgetNotices",
     "Capture",
     "CataloguedTable",
     "CataloguedTableProps",
@@ -57,6 +62,8 @@ __all__ = [
     "CostCeilings",
     "CostCeilingsProps",
     "DeadLetterQueue",
+    "DenySpending",
+    "DenySpendingProps",
     "EncryptedBucket",
     "EncryptedBucketProps",
     "EncryptionKey",
@@ -79,6 +86,8 @@ __all__ = [
     "LineageStoreProps",
     "MlflowServer",
     "MlflowServerProps",
+    "MonthlyBudget",
+    "MonthlyBudgetProps",
     "Permissions",
     "Placement",
     "PythonFunction",
@@ -94,6 +103,8 @@ __all__ = [
     "ServerlessEndpointProps",
     "ServingRole",
     "ServingRoleProps",
+    "StopperPermissions",
+    "StopperPermissionsProps",
     "TrainingMachine",
     "TrainingMachineProps",
     "TrainingRole",

@@ -17,7 +17,11 @@ Stop = Literal["off", "dry-run", "on"]
 Hour = Annotated[str, matching(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", "allowed: a time of day in UTC, such as 19:00")]
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 RoleName = Annotated[
-    str, matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "allowed: the name of a role of the ai account, without its path")
+    str,
+    matching(
+        r"(?:[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}",
+        "allowed: the name of a role of the ai account, with its path before it and no slash first",
+    ),
 ]
 Page = Annotated[str, matching(r"https://[!-~]{4,500}", "allowed: an address that begins with https://")]
 

@@ -99,6 +99,11 @@ def incarnation(created: datetime) -> str:
     return f"{created:%Y-%m-%dT%H:%M:%S.%f}"
 
 
+def acts_of(stem: str) -> str:
+    """Partition of the lineage table in which it is written down what was stopped of an environment."""
+    return f"stopped/{stem}"
+
+
 def _untouchable(order: Order, thing: Thing, rules: Rules) -> str:
     if thing.environment != rules.environment:
         whose = f"of environment {thing.environment}" if thing.environment else "without the tag environment"

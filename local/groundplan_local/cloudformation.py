@@ -9,6 +9,7 @@ from groundplan_local.joints import account_and_region, joint, mend
 from groundplan_local.network_types import NETWORK_TYPES, NetworkType
 from groundplan_local.resource_types import RESOURCE_TYPES, ResourceType
 from groundplan_local.serving_types import SERVING_TYPES, ServingType
+from groundplan_local.spend_types import SPEND_TYPES, BudgetActions
 
 PROVISIONERS = "ministack.services.cloudformation.provisioners"
 STACKS = "ministack.services.cloudformation.stacks"
@@ -27,13 +28,14 @@ def install() -> None:
         if name in handlers:
             raise RuntimeError(f"ministack has {name} by now: take it out of network_types.py")
         handlers[name] = _network_handler(kind)
-    for name, kind in SERVING_TYPES.items():
+    for name, kind in {**SERVING_TYPES, **SPEND_TYPES}.items():
         if name in handlers:
-            raise RuntimeError(f"ministack has {name} by now: take it out of serving_types.py")
+            raise RuntimeError(f"ministack has {name} by now: take it out of serving_types.py or spend_types.py")
         handlers[name] = _serving_handler(kind)
+    BudgetActions().install()
     for name in COMPLETIONS:
         _complete(name, handlers[name])
-    ours = {*RESOURCE_TYPES, *NETWORK_TYPES, *SERVING_TYPES, *COMPLETIONS}
+    ours = {*RESOURCE_TYPES, *NETWORK_TYPES, *SERVING_TYPES, *SPEND_TYPES, *COMPLETIONS}
     on_worker_thread = joint(STACKS, "_runs_on_worker_thread")
 
     def runs_on_worker_thread(resource_type: str) -> bool:

@@ -15,6 +15,7 @@ from stacks.composition import compose
 
 ROOT = Path(__file__).parents[2]
 AI_KEY = "arn:aws:kms:us-east-1:777788889999:key/11111111-2222-3333-4444-555555555555"
+APPLICATION_KEY = "arn:aws:kms:us-east-1:444455556666:key/22222222-7777-8888-9999-000000000000"
 DATA_KEY = "arn:aws:kms:us-east-1:888899990000:key/66666666-7777-8888-9999-000000000000"
 SUBNETS = ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
 Templates = dict[str, dict[str, Any]]
@@ -29,6 +30,7 @@ def adopted(tmp_path_factory: pytest.TempPathFactory) -> Templates:
                 vpc_id="vpc-0123456789abcdef0", subnet_ids=SUBNETS, security_group_ids=("sg-0123456789abcdef0",)
             ),
             "existing": Existing(
+                application_key_arn=APPLICATION_KEY,
                 ai_key_arn=AI_KEY,
                 data_key_arn=DATA_KEY,
                 ai_log_bucket="company-ai-logs",

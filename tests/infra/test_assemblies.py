@@ -125,7 +125,7 @@ def test_data_is_kept_where_the_environment_says_so(assembly: Any) -> None:
 
 def test_every_function_has_json_logs_a_kept_log_group_and_a_dead_letter_queue(assembly: Any) -> None:
     functions = list(assembly.resources("AWS::Lambda::Function"))
-    count = 4 if assembly.environment.mlflow else 3  # called by events; one more by the state machine
+    count = 8 if assembly.environment.mlflow else 7  # called by events; one more by the state machine
     assert len(functions) == count + 1
     groups = {logical_id: group for _, logical_id, group in assembly.resources("AWS::Logs::LogGroup")}
     for stack, _, function in functions:
@@ -163,7 +163,8 @@ def test_the_assembly_asks_for_the_bootstrap_that_the_command_line_makes_sure_of
 
 def test_every_rule_keeps_what_it_cannot_deliver(assembly: Any) -> None:
     rules = list(assembly.resources("AWS::Events::Rule"))
-    assert len(rules) == (6 if assembly.environment.mlflow else 5)
+    more = (1 if assembly.environment.mlflow else 0) + (2 if assembly.environment.budgets.out_of_hours else 0)
+    assert len(rules) == 6 + more
     for _, _, rule in rules:
         for target in rule["Properties"]["Targets"]:
             assert target["DeadLetterConfig"]["Arn"]
@@ -237,7 +238,9 @@ def test_environments_differ_only_in_values(assemblies: Mapping[str, Any]) -> No
                 logical_id: resource["Type"]
                 for logical_id, resource in template["Resources"].items()
                 # Which endpoints are paid for, and so whether there is a group for them, is a value.
-                if resource["Properties"].get("VpcEndpointType") != "Interface" and logical_id != ENDPOINTS_GROUP
+                if resource["Properties"].get("VpcEndpointType") != "Interface"
+                and logical_id != ENDPOINTS_GROUP
+                and not logical_id.startswith("Hours")  # so are closing hours
             }
             for stack, template in assembly.templates.items()
             if stack != "Tracking"  # whether there is an MLflow is a value as well
@@ -278,7 +281,10 @@ def test_what_checkov_lets_stand_has_a_reason_on_one_resource(assembly: Any) -> 
 
 def account_of(stack: str) -> str:
     """The account in which a stack belongs."""
-    return "data" if stack.partition("-")[0] in ("DataLake", "Intake", "Tables") else "ai"
+    kind, _, of = stack.partition("-")
+    if kind == "Spend":
+        return of
+    return "data" if kind in ("DataLake", "Intake", "Tables", "CostReport") else "ai"
 
 
 def _acknowledgements(metadata: Any) -> Iterator[str]:

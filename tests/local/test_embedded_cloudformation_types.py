@@ -37,6 +37,14 @@ SCALED = {
     "MinCapacity": 1,
     "MaxCapacity": 3,
 }
+CEILING = {
+    "BudgetName": "trial",
+    "BudgetType": "COST",
+    "TimeUnit": "MONTHLY",
+    "BudgetLimit": {"Amount": 50, "Unit": "USD"},
+}
+THRESHOLD = {"NotificationType": "ACTUAL", "ComparisonOperator": "GREATER_THAN", "Threshold": 80}
+SUBSCRIBERS = [{"SubscriptionType": "EMAIL", "Address": "one@example.com"}]
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {}}
 TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {}}
 BUCKET = {"Type": "AWS::S3::Bucket", "Properties": {}}
@@ -451,6 +459,39 @@ CASES = [
         },
         "cloudwatch",
         lambda cloudwatch, ids: cloudwatch.describe_alarms(AlarmNames=[ids["It"]])["MetricAlarms"],
+    ),
+    Case(
+        "AWS::Budgets::Budget",
+        {
+            "Budget": CEILING,
+            "NotificationsWithSubscribers": [{"Notification": THRESHOLD, "Subscribers": SUBSCRIBERS}],
+            "ResourceTags": [{"Key": "owner", "Value": "trial"}],
+        },
+        "budgets",
+        lambda budgets, ids: (
+            budgets.describe_notifications_for_budget(AccountId="777777777777", BudgetName=ids["It"])["Notifications"]
+            and budgets.list_tags_for_resource(ResourceARN=f"arn:aws:budgets::777777777777:budget/{ids['It']}")[
+                "ResourceTags"
+            ]
+        ),
+    ),
+    Case(
+        "AWS::Budgets::BudgetsAction",
+        {
+            "BudgetName": reference("Budget"),
+            "NotificationType": "ACTUAL",
+            "ActionType": "APPLY_IAM_POLICY",
+            "ActionThreshold": {"Type": "PERCENTAGE", "Value": 100},
+            "ApprovalModel": "AUTOMATIC",
+            "Definition": {"IamActionDefinition": {"PolicyArn": SERVING.replace("role", "policy"), "Roles": ["One"]}},
+            "ExecutionRoleArn": SERVING,
+            "Subscribers": [{"Type": "EMAIL", "Address": "one@example.com"}],
+        },
+        "budgets",
+        lambda budgets, ids: budgets.describe_budget_action(
+            AccountId="777777777777", BudgetName=ids["Budget"], ActionId=ids["It"].partition("|")[0]
+        ),
+        {"Budget": {"Type": "AWS::Budgets::Budget", "Properties": {"Budget": CEILING}}},
     ),
 ]
 # LayerVersion needs an archive in a bucket and CDK::Metadata has no service: they have tests of their own.

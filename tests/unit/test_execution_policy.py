@@ -53,11 +53,18 @@ def test_a_role_is_made_and_given_permissions_only_inside_the_boundary(
         assert "iam:PutRolePolicy" not in statement["Action"]
 
 
-def test_the_boundary_holds_no_iam_but_roles_for_training_jobs_and_no_wildcard_action(names: Names) -> None:
-    [statement, job_roles] = [entry for entry in boundary_policy(names.environment)["Statement"] if allows(entry)]
+def test_the_boundary_holds_no_iam_but_roles_for_jobs_and_the_policy_that_denies_and_no_wildcard_action(
+    names: Names,
+) -> None:
+    [statement, job_roles, spending] = [
+        entry for entry in boundary_policy(names.environment)["Statement"] if allows(entry)
+    ]
     assert job_roles["Action"] == ["iam:PassRole"]
     assert job_roles["Resource"].endswith(":role/*-training")
     assert job_roles["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    # AWS Budgets attaches by a role of ours, and what it attaches can only deny.
+    assert spending["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
+    assert spending["Condition"]["ArnLike"]["iam:PolicyARN"].endswith(":policy/groundplan-dev-deny-spending")
     # A package token in the hands of a build makes nobody else of it.
     harmless = "sts:GetServiceBearerToken"
     actions = set(statement["Action"]) - {harmless}

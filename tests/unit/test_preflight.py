@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from groundplan.environment import AccountName, read_environment
 from groundplan.execution_policy import boundary_policy, execution_policy
-from groundplan.functions import LEFT_UNRESERVED, RESERVED, RUNTIME
+from groundplan.functions import LEFT_UNRESERVED, RESERVED, RUNTIME, WITH_STOPPER
 from groundplan.refusal import Refused
 from groundplan.workload import read_workload, read_workloads
 from groundplan_operate import check as check_module
@@ -416,7 +416,7 @@ def test_a_quota_that_aws_does_not_list_is_unknown(site: Site) -> None:
     assert asked(quotas.instances(site), f"quota: {SPOT}").status == "unknown"
 
 
-ENOUGH = LEFT_UNRESERVED + RESERVED["ai"]
+ENOUGH = LEFT_UNRESERVED + RESERVED["ai"] + WITH_STOPPER
 
 
 @pytest.mark.parametrize(
@@ -451,8 +451,10 @@ def test_in_a_shared_account_both_halves_are_asked_for_together(site: Site) -> N
     text = path.read_text().replace(f'data = "{IDS["data"]}"', f'data = "{IDS["ai"]}"')
     path.write_text(text.replace("[accounts]", 'shared = ["ai", "data"]\n[accounts]'))
     shared = Site(Stubbed(site.accounts.root, read_environment(site.accounts.root, "dev")), site.workloads)
-    [functions], [rooms] = list(quotas.function_concurrency(shared)), list(quotas.bucket_count(shared))
-    assert functions.wanted == f"100 left beside the {sum(RESERVED.values())} that functions reserve here"
+    [functions] = [one for one in quotas.function_concurrency(shared) if one.account == "ai"]
+    [rooms] = list(quotas.bucket_count(shared))
+    here = RESERVED["ai"] + WITH_STOPPER + RESERVED["data"] - 1  # one tells what both cost
+    assert functions.wanted == f"100 left beside the {here} that functions reserve here"
     assert rooms.wanted == f"room for {len(buckets(shared.accounts))}"
 
 

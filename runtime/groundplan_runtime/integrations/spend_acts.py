@@ -15,7 +15,7 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from groundplan.lineage.records import iso
-from groundplan.spend.stopper import LEASE, Act, Cause, Order, Thing
+from groundplan.spend.stopper import LEASE, Act, Cause, Order, Thing, acts_of
 
 _A: Any = Attr  # boto3 is untyped
 _K: Any = Key
@@ -53,7 +53,7 @@ class SpendActs:
 
     def __init__(self, table: Table, stem: str) -> None:
         self._table = table
-        self._node = f"stopped/{stem}"
+        self._node = acts_of(stem)
 
     # Orders -----------------------------------------------------------------------------------------------------
 
