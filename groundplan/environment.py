@@ -36,6 +36,9 @@ class Accounts(Values):
     application: AccountId
     ai: AccountId
     data: AccountId
+    payer: AccountId | None = Field(
+        default=None, description="who pays in the organisation; bills and cost allocation tags are there"
+    )
 
     def by_name(self) -> dict[str, str]:
         """Name to 12 digits, in a fixed order."""
@@ -140,6 +143,11 @@ class Environment(Values):
                     'but for shared = ["ai", "data"]',
                     field=f"accounts.{account}",
                 )
+        if value.payer in value.by_name().values():
+            allowed = "allowed: the organisation's paying account, which is none of the environment's"
+            raise Disallowed(value.payer, allowed, field="accounts.payer")
+        if value.payer and info.data.get("embedded_aws"):
+            raise Disallowed(value.payer, "the embedded AWS bills nobody; remove it", field="accounts.payer")
         return value
 
     @model_validator(mode="after")
@@ -187,6 +195,11 @@ class Environment(Values):
     def account_ids(self) -> dict[str, str]:
         """Account name to its 12 digits, in a fixed order: tooling, application, ai, data."""
         return self.accounts.by_name()
+
+    def exporters(self) -> tuple[str, ...]:
+        """The accounts whose bills are exported to the data account: the payer sees all; without it, each its own."""
+        own = dict.fromkeys((self.accounts.application, self.accounts.ai, self.accounts.data))
+        return (self.accounts.payer,) if self.accounts.payer else tuple(own)
 
     def placeholders(self, source: str) -> list[Finding]:
         """A finding for each account id that only stands in for a real one. None for the embedded AWS."""

@@ -14,6 +14,7 @@ from groundplan.tracking import MLFLOW_ACTIONS
 
 SERVICES = (
     "application-autoscaling",
+    "athena",
     "budgets",
     "cloudwatch",
     "codebuild",

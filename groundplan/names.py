@@ -74,6 +74,14 @@ class Names:
         """Glue database of a zone; Glue and Athena take lower-case letters, digits and underscores."""
         return f"{self.stem}_{zone}".replace("-", "_")
 
+    def costs_bucket(self) -> str:
+        """Bucket of bills and cost reports, in the data account."""
+        return self._bucket("costs", self.environment.accounts.data)
+
+    def costs_database(self) -> str:
+        """Glue database of the bills."""
+        return f"{self.stem}_costs".replace("-", "_")
+
     def lake_logs_bucket(self) -> str:
         """Where the access logs of the data account's buckets go."""
         return self.environment.existing.data_log_bucket or self._bucket("lake-logs", self.environment.accounts.data)

@@ -18,6 +18,8 @@ from groundplan.table import read_tables
 from groundplan.workload import Workload, usage_of
 from groundplan_constructs import CostCeilings, CostCeilingsProps, EndpointRules, FunctionPackage
 from stacks.ai_platform import Platform
+from stacks.billing import Billing
+from stacks.cost_report import CostReport
 from stacks.data_lake import DataLake
 from stacks.governance import Governance
 from stacks.intake import Intake
@@ -46,6 +48,8 @@ class Stacks:
     workloads: Sequence[WorkloadStack]
     serving: Sequence[Serving]
     spend: Sequence[Spend]
+    cost_report: CostReport
+    billing: Billing | None
     governance: Governance | None
 
 
@@ -131,11 +135,15 @@ def compose(
             for workload, found, pin in _served(root, environment, workloads, releases or {})
         ],
         spend=_spend(app, names, package, platform, training, workloads),
+        cost_report=CostReport(app, "CostReport", names=names, lake=lake, package=package),
+        billing=Billing(app, "Billing", names=names, payer=environment.accounts.payer, workloads=workloads)
+        if environment.accounts.payer
+        else None,
         governance=Governance(app, "Governance", names=names, organization=environment.organization)
         if environment.organization
         else None,
     )
-    optional = [stack for stack in (stacks.tracking, stacks.governance) if stack]
+    optional = [stack for stack in (stacks.tracking, stacks.billing, stacks.governance) if stack]
     platform_stacks = (
         stacks.data_lake,
         stacks.intake,
@@ -143,6 +151,7 @@ def compose(
         stacks.network,
         stacks.lineage,
         stacks.training,
+        stacks.cost_report,
         *stacks.spend,
     )
     for stack in (*platform_stacks, *optional):

@@ -20,6 +20,7 @@ from groundplan_constructs.endpoint_basics import EndpointBasics
 from groundplan_constructs.endpoint_dashboard import EndpointDashboard, EndpointDashboardProps
 from groundplan_constructs.endpoint_rules import EndpointRules
 from groundplan_constructs.flow_log import FlowLog, FlowLogProps
+from groundplan_constructs.focus_table import FocusTable, FocusTableProps
 from groundplan_constructs.freshness_alarm import FreshnessAlarm
 from groundplan_constructs.function_package import FunctionPackage
 from groundplan_constructs.iam_path import keep_iam_path
@@ -75,6 +76,8 @@ __all__ = [
     "EndpointRules",
     "FlowLog",
     "FlowLogProps",
+    "FocusTable",
+    "FocusTableProps",
     "FreshnessAlarm",
     "FunctionPackage",
     "ImageBuild",

@@ -19,17 +19,20 @@ class MonthlyBudgetProps:
 
     budget_name: str
     limit_usd: Decimal
-    topic: sns.ITopic
+    topic: sns.ITopic | None
     actual_percent: Sequence[int]
     forecast_percent: Sequence[int]
+    emails: Sequence[str] = ()
     tag: tuple[str, str] | None = None
     tags: dict[str, str] = field(default_factory=dict[str, str])  # of the budget itself: whose it is
 
     def __post_init__(self) -> None:
         if self.limit_usd <= 0:
             raise ValueError(f"limit_usd must be above zero, got {self.limit_usd}")
+        if not self.topic and not self.emails:
+            raise ValueError(f"{self.budget_name} must have a topic or emails: a budget that tells nobody is none")
         if not self.actual_percent:
-            raise ValueError("actual_percent must name a threshold, got none: a budget that tells nobody is none")
+            raise ValueError("actual_percent must name a threshold, got none")
 
 
 class MonthlyBudget(Construct):
@@ -49,15 +52,17 @@ class MonthlyBudget(Construct):
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=float(props.limit_usd), unit="USD"),
                 cost_filters={"TagKeyValue": ["user:{}${}".format(*props.tag)]} if props.tag else None,
             ),
-            notifications_with_subscribers=[
-                _notification(kind, percent, props.topic.topic_arn) for kind, percent in thresholds
-            ],
+            notifications_with_subscribers=[_notification(kind, percent, props) for kind, percent in thresholds],
         )
         for key, value in props.tags.items():
             cdk.Tags.of(self.budget).add(key, value, priority=200)  # above the stack's
 
 
-def _notification(kind: str, percent: int, topic: str) -> budgets.CfnBudget.NotificationWithSubscribersProperty:
+def _notification(
+    kind: str, percent: int, props: MonthlyBudgetProps
+) -> budgets.CfnBudget.NotificationWithSubscribersProperty:
+    read_by = [("SNS", props.topic.topic_arn)] if props.topic else []
+    read_by += [("EMAIL", email) for email in props.emails]
     return budgets.CfnBudget.NotificationWithSubscribersProperty(
         notification=budgets.CfnBudget.NotificationProperty(
             comparison_operator="GREATER_THAN",
@@ -65,5 +70,7 @@ def _notification(kind: str, percent: int, topic: str) -> budgets.CfnBudget.Noti
             threshold=percent,
             threshold_type="PERCENTAGE",
         ),
-        subscribers=[budgets.CfnBudget.SubscriberProperty(address=topic, subscription_type="SNS")],
+        subscribers=[
+            budgets.CfnBudget.SubscriberProperty(address=address, subscription_type=how) for how, address in read_by
+        ],
     )

@@ -1,4 +1,4 @@
-"""AWS Budgets: types of CloudFormation, and the actions of budgets, which ministack lacks. Nothing is ever spent here."""
+"""AWS Budgets: types of CloudFormation, and actions of budgets, which ministack lacks. Nothing is ever spent."""
 
 import copy
 import json

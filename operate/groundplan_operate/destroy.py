@@ -79,6 +79,7 @@ def buckets(accounts: Accounts) -> list[tuple[str, AccountName]]:
     theirs = (existing.data_log_bucket, existing.ai_log_bucket)  # the company's, which stay as they are
     return [
         *lake,
+        (names.costs_bucket(), "data"),
         (names.artefacts_bucket(), "ai"),
         (names.events_bucket(), "ai"),
         *((bucket, account) for bucket, account in logs if bucket not in theirs),

@@ -93,7 +93,7 @@ def test_every_statement_for_a_service_says_for_whom(assembly: Any) -> None:
 
 def test_every_bucket_is_private_versioned_encrypted_and_logged(assembly: Any) -> None:
     buckets = list(assembly.resources("AWS::S3::Bucket"))
-    assert len(buckets) == 9
+    assert len(buckets) == 10
     for _, logical_id, bucket in buckets:
         properties = bucket["Properties"]
         assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}, logical_id
@@ -125,7 +125,7 @@ def test_data_is_kept_where_the_environment_says_so(assembly: Any) -> None:
 
 def test_every_function_has_json_logs_a_kept_log_group_and_a_dead_letter_queue(assembly: Any) -> None:
     functions = list(assembly.resources("AWS::Lambda::Function"))
-    count = 8 if assembly.environment.mlflow else 7  # called by events; one more by the state machine
+    count = 9 if assembly.environment.mlflow else 8  # called by events; one more by the state machine
     assert len(functions) == count + 1
     groups = {logical_id: group for _, logical_id, group in assembly.resources("AWS::Logs::LogGroup")}
     for stack, _, function in functions:
@@ -164,7 +164,7 @@ def test_the_assembly_asks_for_the_bootstrap_that_the_command_line_makes_sure_of
 def test_every_rule_keeps_what_it_cannot_deliver(assembly: Any) -> None:
     rules = list(assembly.resources("AWS::Events::Rule"))
     more = (1 if assembly.environment.mlflow else 0) + (2 if assembly.environment.budgets.out_of_hours else 0)
-    assert len(rules) == 6 + more
+    assert len(rules) == 7 + more
     for _, _, rule in rules:
         for target in rule["Properties"]["Targets"]:
             assert target["DeadLetterConfig"]["Arn"]

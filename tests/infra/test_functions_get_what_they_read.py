@@ -12,6 +12,8 @@ from groundplan.refusal import BadInput
 from groundplan_runtime.intake_settings import Settings as IntakeSettings
 from groundplan_runtime.launch_settings import Settings as LaunchSettings
 from groundplan_runtime.lineage_settings import Settings
+from groundplan_runtime.report_settings import Settings as ReportSettings
+from groundplan_runtime.spend_settings import AlarmSettings, StopperSettings
 from groundplan_runtime.tracking_settings import Settings as TrackingSettings
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
@@ -94,6 +96,38 @@ def test_the_function_that_logs_runs_finds_its_settings(
     monkeypatch.delenv("MLFLOW_ARN")
     with pytest.raises(BadInput, match="MLFLOW_ARN"):
         TrackingSettings.read()
+
+
+def test_the_functions_of_spending_find_their_settings(assembly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for function in [one for stack in ("application", "ai", "data") for one in functions(assembly, f"Spend-{stack}")]:
+        variables = {name: str(value) for name, value in function["Environment"]["Variables"].items()}
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        told = AlarmSettings.read()
+        assert (told.stem, told.owner) == (assembly.names.stem, assembly.environment.owner)
+        assert told.page == assembly.environment.budgets.page
+        if "STOP" in variables:
+            settings, budgets = StopperSettings.read(), assembly.environment.budgets
+            assert (settings.mode, settings.stop_at_percent) == (budgets.stop, budgets.stop_at_percent)
+            assert settings.lineage_table == assembly.names.lineage_table()
+            assert settings.rules.production is budgets.production
+            assert settings.rules.environment == assembly.environment.name
+        for name in variables:
+            monkeypatch.delenv(name)
+    with pytest.raises(BadInput, match="STEM"):
+        AlarmSettings.read()
+
+
+def test_the_cost_report_finds_its_settings(assembly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    [function] = functions(assembly, "CostReport")
+    for name, value in function["Environment"]["Variables"].items():
+        monkeypatch.setenv(name, str(value))
+    settings = ReportSettings.read()
+    assert settings.bucket == assembly.names.costs_bucket()
+    assert settings.exporters == assembly.environment.exporters()
+    monkeypatch.delenv("EXPORTERS")
+    with pytest.raises(BadInput, match="EXPORTERS"):
+        ReportSettings.read()
 
 
 def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -493,6 +493,12 @@ CASES = [
         ),
         {"Budget": {"Type": "AWS::Budgets::Budget", "Properties": {"Budget": CEILING}}},
     ),
+    Case(
+        "AWS::Athena::WorkGroup",
+        {"Name": "trial", "WorkGroupConfiguration": {"BytesScannedCutoffPerQuery": 10_000_000}},
+        "athena",
+        lambda athena, ids: athena.get_work_group(WorkGroup=ids["It"])["WorkGroup"],
+    ),
 ]
 # LayerVersion needs an archive in a bucket and CDK::Metadata has no service: they have tests of their own.
 

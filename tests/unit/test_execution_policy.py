@@ -53,7 +53,7 @@ def test_a_role_is_made_and_given_permissions_only_inside_the_boundary(
         assert "iam:PutRolePolicy" not in statement["Action"]
 
 
-def test_the_boundary_holds_no_iam_but_roles_for_jobs_and_the_policy_that_denies_and_no_wildcard_action(
+def test_the_boundary_holds_no_iam_but_roles_for_jobs_and_the_policy_that_denies(
     names: Names,
 ) -> None:
     [statement, job_roles, spending] = [

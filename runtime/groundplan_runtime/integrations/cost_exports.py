@@ -1,0 +1,98 @@
+"""The exports of bills in their bucket: how old the newest is, the files of a month, and where the report goes."""
+
+import mimetypes
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from groundplan.spend.focus_table import AGE_METRIC, EXPORTS, METRICS, PARTITION, REPORT
+
+NEVER_HOURS = 24.0 * 365  # told for an account of which no bill has ever come: as good as a year
+
+
+class S3(Protocol):
+    """What is used of boto3's S3 client."""
+
+    def list_objects_v2(self, **request: Any) -> Mapping[str, Any]: ...
+    def download_file(self, bucket: str, key: str, target: str, /) -> object: ...
+    def put_object(self, **request: Any) -> object: ...
+
+
+class CloudWatch(Protocol):
+    """What is used of boto3's CloudWatch client."""
+
+    def put_metric_data(self, **request: Any) -> object: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostExports:
+    """`accounts` export under `export_name`; the age is told under `environment`."""
+
+    s3: S3
+    cloudwatch: CloudWatch
+    bucket: str
+    accounts: Sequence[str]
+    export_name: str
+    environment: str
+
+    def tell_age(self, now: datetime) -> dict[str, float]:
+        """Account to the hours since its newest file of this month or the last; CloudWatch is told of the oldest."""
+        ages = {account: self._age(account, now) for account in self.accounts}
+        self.cloudwatch.put_metric_data(
+            Namespace=METRICS,
+            MetricData=[
+                {
+                    "MetricName": AGE_METRIC,
+                    "Dimensions": [{"Name": "Environment", "Value": self.environment}],
+                    "Value": max(ages.values()),
+                    "Unit": "None",
+                }
+            ],
+        )
+        return ages
+
+    def fetch(self, now: datetime, into: Path) -> list[Path]:
+        """The files of this month's bill and of the last one's, which is still corrected."""
+        found: list[Path] = []
+        for account in self.accounts:
+            for month in _months(now):
+                for number, (key, _) in enumerate(self._objects(account, month)):
+                    target = into / account / month / f"{number:04}-{key.rpartition('/')[2]}"
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    self.s3.download_file(self.bucket, key, str(target))
+                    found.append(target)
+        return found
+
+    def keep(self, folder: Path) -> list[str]:
+        """Every file of a folder below the prefix of reports; their keys."""
+        keys: list[str] = []
+        for file in sorted(folder.iterdir()):
+            kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+            key = f"{REPORT}/{file.name}"
+            self.s3.put_object(Bucket=self.bucket, Key=key, Body=file.read_bytes(), ContentType=kind)
+            keys.append(key)
+        return keys
+
+    def _age(self, account: str, now: datetime) -> float:
+        times = [changed for month in _months(now) for _, changed in self._objects(account, month)]
+        return max(0.0, (now - max(times)).total_seconds() / 3600) if times else NEVER_HOURS
+
+    def _objects(self, account: str, month: str) -> Iterator[tuple[str, datetime]]:
+        prefix = f"{EXPORTS}/{account}/{self.export_name}/data/{PARTITION.upper()}={month}/"
+        more: dict[str, str] = {}
+        while True:
+            page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **more)
+            for entry in page.get("Contents") or ():
+                if entry["Key"].endswith((".parquet", ".csv", ".csv.gz")):
+                    yield entry["Key"], entry["LastModified"]
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _months(now: datetime) -> tuple[str, str]:
+    """This one and the one before, as 2026-11."""
+    last = now.replace(day=1) - timedelta(days=1)
+    return f"{now:%Y-%m}", f"{last:%Y-%m}"

@@ -1,0 +1,114 @@
+"""What only the account that pays can make: the export of all bills, anomaly monitors, budgets by tag."""
+
+import json
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_bcmdataexports as exports
+from aws_cdk import aws_ce as ce
+from constructs import Construct
+
+from groundplan.names import Names
+from groundplan.spend.focus_table import EXPORTS, QUERY, TABLE, export_name
+from groundplan.workload import Workload
+from groundplan_constructs import MonthlyBudget, MonthlyBudgetProps
+
+LEAST_IMPACT_PERCENT = "50"  # of what was expected
+REGION = "us-east-1"  # of Data Exports, Cost Explorer and Budgets
+
+
+class Billing(cdk.Stack):
+    """A person signed in to the paying account deploys it: that account trusts no other and needs no bootstrap.
+
+    Cost allocation tags are activated by a command, not here: CloudFormation has no type for it (docs/cost.md).
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, payer: str | None, workloads: Sequence[Workload]
+    ) -> None:
+        environment, self._names = names.environment, names
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=names.stack(construct_id),
+            env=cdk.Environment(account=payer, region=REGION),
+            synthesizer=cdk.LegacyStackSynthesizer(),  # with the credentials at hand, the template in the call
+            termination_protection=environment.retain_data,
+            description="The organisation's bills, for the environment's data account",
+        )
+        self._export(payer or "")
+        self._emails = dict.fromkeys((*environment.budgets.email, *filter(None, [environment.alarm_email])))
+        if not self._emails:
+            return  # nobody would hear of a budget or an anomaly
+        self._watch()
+        self._budgets(workloads)
+
+    def _export(self, payer: str) -> None:
+        exports.CfnExport(
+            self,
+            "Export",
+            export=exports.CfnExport.ExportProperty(
+                name=export_name(self._names.stem),
+                description="FOCUS 1.2",
+                data_query=exports.CfnExport.DataQueryProperty(
+                    query_statement=QUERY, table_configurations={TABLE: {}}
+                ),
+                destination_configurations=exports.CfnExport.DestinationConfigurationsProperty(
+                    s3_destination=exports.CfnExport.S3DestinationProperty(
+                        s3_bucket=self._names.costs_bucket(),
+                        s3_prefix=f"{EXPORTS}/{payer}",
+                        s3_region=self._names.environment.region,
+                        s3_output_configurations=exports.CfnExport.S3OutputConfigurationsProperty(
+                            compression="PARQUET",
+                            format="PARQUET",
+                            output_type="CUSTOM",
+                            overwrite="OVERWRITE_REPORT",
+                        ),
+                    )
+                ),
+                refresh_cadence=exports.CfnExport.RefreshCadenceProperty(frequency="SYNCHRONOUS"),
+            ),
+        )
+
+    def _watch(self) -> None:
+        """By the tag `workload`, beside the detector in `groundplan.spend`."""
+        ours = {"Tags": {"Key": "environment", "MatchOptions": ["EQUALS"], "Values": [self._names.environment.name]}}
+        monitor = ce.CfnAnomalyMonitor(
+            self,
+            "Anomalies",
+            monitor_name=f"{self._names.stem}-anomalies",
+            monitor_type="CUSTOM",
+            monitor_specification=json.dumps(ours),
+        )
+        impact = {"Key": "ANOMALY_TOTAL_IMPACT_PERCENTAGE", "MatchOptions": ["GREATER_THAN_OR_EQUAL"]}
+        ce.CfnAnomalySubscription(
+            self,
+            "AnomalyReaders",
+            subscription_name=f"{self._names.stem}-anomalies",
+            frequency="DAILY",
+            monitor_arn_list=[monitor.attr_monitor_arn],
+            threshold_expression=json.dumps({"Dimensions": {**impact, "Values": [LEAST_IMPACT_PERCENT]}}),
+            subscribers=[
+                ce.CfnAnomalySubscription.SubscriberProperty(address=email, type="EMAIL") for email in self._emails
+            ],
+        )
+
+    def _budgets(self, workloads: Sequence[Workload]) -> None:
+        """Of each workload over all accounts: those in the accounts see only their own part."""
+        given = self._names.environment.budgets
+        group = Construct(self, "Workloads")
+        for workload in workloads:
+            MonthlyBudget(
+                group,
+                workload.name,
+                props=MonthlyBudgetProps(
+                    budget_name=self._names.budget("workload", workload.name),
+                    limit_usd=workload.drivers.monthly_cost_ceiling_usd,
+                    topic=None,
+                    emails=list(self._emails),
+                    actual_percent=given.actual_percent,
+                    forecast_percent=given.forecast_percent,
+                    tag=("workload", workload.name),
+                    tags={"workload": workload.name, "owner": workload.owner, "cost-centre": workload.cost_centre},
+                ),
+            )

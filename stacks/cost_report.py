@@ -1,0 +1,161 @@
+"""The data account's books: bills as AWS exports them, a table over them, and the function that makes the report."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from groundplan.names import Names
+from groundplan.spend.focus_table import AGE_METRIC, EXPORTS, METRICS, OLDEST_HOURS, REPORT, export_name
+from groundplan_constructs import (
+    DeadLetterQueue,
+    EncryptedBucket,
+    EncryptedBucketProps,
+    FocusTable,
+    FocusTableProps,
+    FunctionPackage,
+    PythonFunction,
+    PythonFunctionProps,
+)
+from stacks.account_stack import AccountStack
+from stacks.data_lake import DataLake
+
+RUNBOOK = "docs/runbooks/spend.md"
+# https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
+EXPORTER, LEGACY_EXPORTER = "bcm-data-exports.amazonaws.com", "billingreports.amazonaws.com"
+AT = "09:30"  # UTC; AWS refreshes exports through the day
+
+
+class CostReport(AccountStack):
+    """The bucket admits the exports of the accounts that are named, and nobody else's."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, lake: DataLake, package: FunctionPackage
+    ) -> None:
+        super().__init__(scope, construct_id, names=names, account="data", description="Bills and the cost report")
+        environment, self._accounts = names.environment, names.environment.exporters()
+        self.bucket = EncryptedBucket(
+            self,
+            "Costs",
+            props=EncryptedBucketProps(
+                bucket_name=names.costs_bucket(),
+                encryption_key=lake.key.key,
+                access_logs_bucket=names.lake_logs_bucket(),
+                retain=environment.retain_data,
+                lifecycle_rules=[s3.LifecycleRule(id="Answers", prefix="answers/", expiration=cdk.Duration.days(7))],
+            ),
+        ).bucket
+        self._admit_exports(lake)
+        FocusTable(
+            self,
+            "Focus",
+            props=FocusTableProps(
+                database=names.costs_database(),
+                bucket_name=names.costs_bucket(),
+                export_name=export_name(names.stem),
+                accounts=self._accounts,
+                workgroup=f"{names.stem}-costs",
+                encryption_key=lake.key.key,
+            ),
+        )
+        dead_letters = DeadLetterQueue(
+            self, "DeadLetters", encryption_key=lake.key.key, alarm_topic=lake.alarms, runbook=RUNBOOK
+        )
+        report = PythonFunction(
+            self,
+            "Report",
+            props=PythonFunctionProps(
+                package=package,
+                handler="groundplan_runtime.handlers.cost_report.handler",
+                description="Makes the cost report of the newest exports",
+                encryption_key=lake.key.key,
+                reserved_concurrency=1,
+                log_retention_days=environment.log_retention_days,
+                environment={
+                    "COSTS_BUCKET": names.costs_bucket(),
+                    "EXPORTERS": " ".join(self._accounts),
+                    "EXPORT_NAME": export_name(names.stem),
+                    "ENVIRONMENT": names.stem,
+                },
+                dead_letter_queue=dead_letters,
+                timeout_seconds=900,
+                memory_mib=2048,
+                storage_mib=10240,
+            ),
+        )
+        self._permit(report)
+        hour, minute = AT.split(":")
+        events.Rule(
+            self,
+            "Daily",
+            description="The cost report of the day",
+            schedule=events.Schedule.cron(hour=hour, minute=minute),
+            targets=[targets.LambdaFunction(report.function, dead_letter_queue=dead_letters.queue, retry_attempts=3)],
+        )
+        self._ring_when_none_comes(lake)
+
+    def _admit_exports(self, lake: DataLake) -> None:
+        for name, account in zip(("Exports", *(f"Exports{n}" for n in range(2, 5))), self._accounts, strict=False):
+            exports = [
+                f"arn:{self.partition}:{service}:us-east-1:{account}:{kind}/*"
+                for service, kind in (("bcm-data-exports", "export"), ("cur", "definition"))
+            ]
+            conditions = {"StringEquals": {"aws:SourceAccount": account}, "ArnLike": {"aws:SourceArn": exports}}
+            principals = [iam.ServicePrincipal(EXPORTER), iam.ServicePrincipal(LEGACY_EXPORTER)]
+            for sid, action, resource in (
+                (name, "s3:PutObject", self.bucket.arn_for_objects(f"{EXPORTS}/{account}/*")),
+                (f"{name}Policy", "s3:GetBucketPolicy", self.bucket.bucket_arn),
+            ):
+                self.bucket.add_to_resource_policy(
+                    iam.PolicyStatement(
+                        sid=sid,
+                        actions=[action],
+                        principals=principals,
+                        resources=[resource],
+                        conditions=conditions,
+                    )
+                )
+            lake.key.key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=name,
+                    actions=["kms:GenerateDataKey"],
+                    principals=[iam.ServicePrincipal(EXPORTER), iam.ServicePrincipal(LEGACY_EXPORTER)],
+                    resources=["*"],  # in a key's policy: this key
+                    conditions={"StringEquals": {"aws:SourceAccount": account}},
+                )
+            )
+
+    def _permit(self, report: PythonFunction) -> None:
+        allow, bucket = report.permissions.allow, f"arn:{self.partition}:s3:::{self.names.costs_bucket()}"
+        allow("ReadBills", ["s3:GetObject"], [f"{bucket}/{EXPORTS}/*"], wildcard="The bills below their prefix.")
+        allow("FindBills", ["s3:ListBucket"], [bucket], conditions={"StringLike": {"s3:prefix": [f"{EXPORTS}/*"]}})
+        allow("KeepReport", ["s3:PutObject"], [f"{bucket}/{REPORT}/*"], wildcard="The report below its prefix.")
+        allow(
+            "TellAge",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": METRICS}},
+            wildcard="CloudWatch has no resource for metrics; the namespace is the condition.",
+        )
+
+    def _ring_when_none_comes(self, lake: DataLake) -> None:
+        cloudwatch.Alarm(
+            self,
+            "NoExport",
+            alarm_description=f"No bill has come for {OLDEST_HOURS} hours, or nobody looked; see {RUNBOOK}",
+            metric=cloudwatch.Metric(
+                namespace=METRICS,
+                metric_name=AGE_METRIC,
+                dimensions_map={"Environment": self.names.stem},
+                statistic="Maximum",
+                period=cdk.Duration.days(1),
+            ),
+            threshold=OLDEST_HOURS,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,  # silence is no zero
+        ).add_alarm_action(actions.SnsAction(lake.alarms))

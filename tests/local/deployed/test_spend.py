@@ -1,0 +1,83 @@
+"""The deployed alarms: a workload over its ceiling is told in plain words, and what it runs is stopped."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LETTER = (Path(__file__).parents[2] / "events/budget_notice.txt").read_text().replace("-dev-", "-local-")
+STEM = "groundplan-local"
+
+
+def topic(deployed: Any, name: str, account: str = "ai") -> str:
+    environment = deployed.accounts.environment
+    return f"arn:aws:sns:{environment.region}:{environment.account_ids()[account]}:{STEM}-{name}-{account}"
+
+
+@pytest.fixture
+def inbox(deployed: Any) -> Iterator[Callable[[], dict[str, Any] | None]]:
+    """A subscriber of the ai account's cost alarms: a queue, as a ticket system would have one."""
+    sqs, sns = deployed.client("sqs"), deployed.client("sns")
+    url = sqs.create_queue(QueueName="finance")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    made = sns.subscribe(TopicArn=topic(deployed, "spend"), Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+
+    def receive() -> dict[str, Any] | None:
+        for message in sqs.receive_message(QueueUrl=url).get("Messages", []):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return json.loads(message["Body"])
+        return None
+
+    yield receive
+    sns.unsubscribe(SubscriptionArn=made["SubscriptionArn"])
+    sqs.delete_queue(QueueUrl=url)
+
+
+def test_the_alarm_of_a_workload_over_its_ceiling_arrives_in_plain_words(
+    deployed: Any, inbox: Any, until: Any
+) -> None:
+    # Nothing is billed here: the letter is what AWS Budgets writes to the topic.
+    deployed.client("sns").publish(TopicArn=topic(deployed, "budgets"), Message=LETTER)
+    heard = until(inbox, "the alarm")
+    assert heard["Subject"] == "digit-reader passed 80 % of its monthly ceiling"
+    first, sums, owner, page = heard["Message"].splitlines()
+    assert f"on day {datetime.now(UTC).day}; at this rate" in first
+    assert sums == "Spent $41.20 of $50.00, environment local"
+    assert owner == "Owner: vision-team", "whose budget it is, by its tag"
+    assert page.startswith("Page: https://")
+
+
+def test_a_letter_that_nobody_understands_is_passed_on(deployed: Any, inbox: Any, until: Any) -> None:
+    deployed.client("sns").publish(TopicArn=topic(deployed, "budgets"), Message="Dear customer, it is a new form.")
+    assert "Dear customer, it is a new form." in until(inbox, "the letter")["Message"]
+
+
+def test_each_account_and_each_workload_has_its_budget(deployed: Any) -> None:
+    for account in ("application", "ai", "data"):
+        client, number = deployed.client("budgets", account), deployed.accounts.environment.account_ids()[account]
+        found = {one["BudgetName"]: one for one in client.describe_budgets(AccountId=number)["Budgets"]}
+        assert f"{STEM}-account-{account}" in found
+        filtered = found.get(f"{STEM}-workload-digit-reader", {}).get("CostFilters")
+        assert filtered == ({"TagKeyValue": ["user:workload$digit-reader"]} if account == "ai" else None)
+
+
+def test_the_deployed_stopper_takes_an_order_once_and_its_clock_finds_it_carried_out(
+    deployed: Any, until: Any
+) -> None:
+    over = LETTER.replace("$40.00", "$50.00").replace("$41.20", "$60.00").replace("digit-reader", "nightly-churn")
+    for _ in range(3):
+        deployed.client("sns").publish(TopicArn=topic(deployed, "budgets"), Message=over)
+    table = deployed.accounts.session("ai").resource("dynamodb", endpoint_url=deployed.accounts.endpoint_url)
+    key = {
+        "node": f"stopped/{STEM}",
+        "relation": f"ORDER#{STEM}-workload-nightly-churn#{datetime.now(UTC):%Y-%m}#100",
+    }
+    lineage = table.Table(deployed.accounts.names.lineage_table())
+    order = until(
+        lambda: (found := lineage.get_item(Key=key).get("Item")) and found["status"] == "closed" and found,
+        "the order",
+    )
+    assert order["workload"] == "nightly-churn"
