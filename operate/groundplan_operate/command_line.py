@@ -29,6 +29,7 @@ VERBS = (
     "promote",
     "report",
     "reproduce",
+    "resume",
     "rollback",
     "stop",
     "train",

@@ -67,6 +67,7 @@ GRAVE = {
     "events": "PutRule DisableRule DeleteRule RemoveTargets",
     "cloudwatch": "PutMetricData DeleteAlarms DisableAlarmActions",
     "states": "StartExecution StopExecution UpdateStateMachine DeleteStateMachine",
+    "budgets": "ModifyBudget DescribeBudgetAction ExecuteBudgetAction",
     "xray": "PutEncryptionConfig PutResourcePolicy DeleteSamplingRule",
 }
 TYPES = {

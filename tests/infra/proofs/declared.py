@@ -300,6 +300,76 @@ def approver(world: World) -> Iterator[Call]:
         yield call("sagemaker:UpdateModelPackage", package, {"sagemaker:ModelApprovalStatus": word})
 
 
+def _of_a_function(world: World, stack: str, name: str, queue: str = "") -> Iterator[Call]:
+    """Its log, its key and where it gives up."""
+    stream = one(world, "AWS::Logs::LogGroup", stack, name).arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
+    for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, queue or stack))
+    yield call("sqs:SendMessage", one(world, "AWS::SQS::Queue", stack).arn)
+
+
+def _of_spending(world: World, stack: str, name: str) -> Iterator[Call]:
+    """Both functions of a stack Spend tell people."""
+    yield from _of_a_function(world, stack, name)
+    yield call("sns:Publish", one(world, "AWS::SNS::Topic", stack, "Alarms").arn)
+
+
+def telling(world: World, stack: str) -> Iterator[Call]:
+    """handlers/tell_spend.py: whose a budget is, and people."""
+    yield from _of_spending(world, stack, "Tell")
+    account = one(world, "AWS::SNS::Topic", stack, "Alarms").account
+    budget = world.names.budget("workload", "digit-reader")
+    yield call("budgets:ListTagsForResource", f"arn:aws:budgets::{account}:budget/{budget}")
+
+
+def stopper(world: World) -> Iterator[Call]:
+    """integrations/spend_stopper.py: in production jobs and notebooks, and no endpoint."""
+    names, region = world.names, world.names.environment.region
+    here = f"{region}:{names.environment.accounts.ai}"
+    yield from _of_spending(world, "Spend-ai", "Stop")
+    for listing in ("Endpoints", "NotebookInstances", "TrainingJobs"):
+        yield call(f"sagemaker:List{listing}")
+    sagemaker = f"arn:aws:sagemaker:{here}"
+    for kind in ("endpoint", "endpoint-config", "notebook-instance", "training-job"):
+        for action in ("DescribeEndpoint", "DescribeEndpointConfig", "DescribeTrainingJob", "ListTags"):
+            yield call(f"sagemaker:{action}", f"{sagemaker}:{kind}/*")
+    ours = {"aws:ResourceTag/environment": names.environment.name}
+    yield call("sagemaker:StopTrainingJob", f"{sagemaker}:training-job/any", ours)
+    for action in ("StartNotebookInstance", "StopNotebookInstance"):
+        yield call(f"sagemaker:{action}", f"{sagemaker}:notebook-instance/any", ours)
+    runs = f"arn:aws:s3:::{names.artefacts_bucket()}"
+    yield call("s3:ListBucket", runs, {"s3:prefix": "workloads/digit-reader/checkpoints/run/"})
+    table = f"arn:aws:dynamodb:{here}:table/{names.lineage_table()}"
+    for action in ("Query", "UpdateItem"):
+        yield call(f"dynamodb:{action}", table, {"dynamodb:LeadingKeys": f"stopped/{names.stem}"})
+    for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, "Platform"), {"kms:ViaService": f"dynamodb.{region}.amazonaws.com"})
+
+
+def denying(world: World) -> Iterator[Call]:
+    """AWS Budgets, by this role: one policy, to and from the roles that begin jobs.
+
+    https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-action-role.html
+    """
+    account = world.names.environment.accounts.ai
+    machine = one(world, "AWS::IAM::Role", "Training", "MachineRole").arn
+    policy = f"arn:aws:iam::{account}:policy/{world.names.deny_spending()}"
+    for action in ("AttachRolePolicy", "DetachRolePolicy"):
+        yield call(f"iam:{action}", machine, {"iam:PolicyARN": policy})
+
+
+def cost_report(world: World) -> Iterator[Call]:
+    """handlers/cost_report.py: the exports of bills, and the report of them."""
+    yield from _of_a_function(world, "CostReport", "Report", "DataLake")
+    costs = f"arn:aws:s3:::{world.names.costs_bucket()}"
+    yield call("s3:GetObject", f"{costs}/exports/*")
+    yield call("s3:ListBucket", costs, {"s3:prefix": "exports/one/data/"})
+    yield call("s3:PutObject", f"{costs}/report/*")
+    yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Groundplan/Cost"})
+
+
 # Role, by how its place in the templates begins, to its calls. A role that is missing here fails a test.
 ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Lineage/RecordRole": lambda world: lineage_function(world, "Record"),
@@ -309,6 +379,12 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Training/LaunchRole": launching,
     "Training/MachineRole": training_machine,
     "Platform/Approver": approver,
+    "Spend-ai/TellRole": lambda world: telling(world, "Spend-ai"),
+    "Spend-application/TellRole": lambda world: telling(world, "Spend-application"),
+    "Spend-data/TellRole": lambda world: telling(world, "Spend-data"),
+    "Spend-ai/StopRole": stopper,
+    "Spend-ai/DenyRole": denying,
+    "CostReport/ReportRole": cost_report,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
     "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
     "Workload-digit-reader/Training": lambda world: training(world, "digit-reader"),
@@ -319,6 +395,12 @@ BUILD = "arn:aws:codebuild:{here}:project/{stem}-"
 PEOPLE = "people"
 ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Platform/Approver": (PEOPLE, "model-approver"),
+    "Spend-ai/TellRole": ("lambda.amazonaws.com", ""),
+    "Spend-application/TellRole": ("lambda.amazonaws.com", ""),
+    "Spend-data/TellRole": ("lambda.amazonaws.com", ""),
+    "Spend-ai/StopRole": ("lambda.amazonaws.com", ""),
+    "Spend-ai/DenyRole": ("budgets.amazonaws.com", "arn:aws:budgets::{account}:budget/one"),
+    "CostReport/ReportRole": ("lambda.amazonaws.com", ""),
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),
     "Intake/ValidateRole": ("lambda.amazonaws.com", ""),

@@ -8,6 +8,9 @@ from proofs.world import STRANGER, Caller, Resource, World
 
 # Type: actions that CloudFormation calls on it, of those that the type's schema lists as its handlers' permissions.
 MAKES: dict[str, str] = {
+    "AWS::Athena::WorkGroup": "athena:CreateWorkGroup athena:UpdateWorkGroup athena:DeleteWorkGroup",
+    "AWS::Budgets::Budget": "budgets:ModifyBudget budgets:ViewBudget budgets:TagResource",
+    "AWS::Budgets::BudgetsAction": "budgets:CreateBudgetAction budgets:UpdateBudgetAction budgets:DeleteBudgetAction",
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms cloudwatch:TagResource",
     "AWS::CodeBuild::Project": "codebuild:CreateProject codebuild:UpdateProject codebuild:DeleteProject",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable dynamodb:UpdateContinuousBackups dynamodb:TagResource",
@@ -36,6 +39,7 @@ MAKES: dict[str, str] = {
     "AWS::Logs::LogGroup": "logs:CreateLogGroup logs:PutRetentionPolicy logs:AssociateKmsKey",
     "AWS::S3::Bucket": "s3:CreateBucket s3:PutEncryptionConfiguration s3:PutBucketPublicAccessBlock",
     "AWS::S3::BucketPolicy": "s3:PutBucketPolicy",
+    "AWS::SNS::Subscription": "sns:Subscribe sns:Unsubscribe",
     "AWS::SNS::Topic": "sns:CreateTopic sns:SetTopicAttributes",
     "AWS::SNS::TopicPolicy": "sns:SetTopicAttributes",
     "AWS::SQS::Queue": "sqs:CreateQueue sqs:SetQueueAttributes",
@@ -54,7 +58,7 @@ NEVER = """
     iam:SetDefaultPolicyVersion sts:AssumeRole organizations:LeaveOrganization account:CloseAccount
     cloudtrail:StopLogging cloudtrail:DeleteTrail config:StopConfigurationRecorder guardduty:DeleteDetector
     ssm:SendCommand ssm:StartSession cloudformation:DeleteStack cloudformation:UpdateStack
-    secretsmanager:GetSecretValue athena:StartQueryExecution
+    secretsmanager:GetSecretValue
 """.split()
 
 

@@ -64,6 +64,34 @@ def test_each_account_and_each_workload_has_its_budget(deployed: Any) -> None:
         assert filtered == ({"TagKeyValue": ["user:workload$digit-reader"]} if account == "ai" else None)
 
 
+def test_a_run_over_the_ceiling_is_stopped_after_its_checkpoint_and_goes_on_when_it_is_resumed(
+    deployed: Any, until: Any
+) -> None:
+    trained = deployed.run("train", "digit-reader", "--no-follow", "--force", "--reason", "to be stopped", "--json")
+    assert trained.returncode == 0, trained.stderr
+    [job] = [one["training_job_name"] for one in json.loads(trained.stdout)["training_jobs"]]
+    over = LETTER.replace("$40.00", "$50.00").replace("$41.20", "$60.00")
+    deployed.client("sns").publish(TopicArn=topic(deployed, "budgets"), Message=over)
+    sagemaker, functions = deployed.client("sagemaker"), deployed.client("lambda")
+    names = [one["FunctionName"] for one in functions.list_functions()["Functions"]]
+    [stopper] = [name for name in names if "Spend-ai-Stop" in name]
+
+    def ended() -> Any:
+        functions.invoke(FunctionName=stopper, Payload=b'{"look": true}')  # as its clock does
+        found = sagemaker.describe_training_job(TrainingJobName=job)["TrainingJobStatus"]
+        return None if found in ("InProgress", "Stopping") else found
+
+    assert until(ended, "the end of the job") == "Stopped"
+    resumed = deployed.run("resume", f"training/{job}", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    [act] = json.loads(resumed.stdout)["acts"]
+    assert act["status"] == "resumed"
+    again = sagemaker.describe_training_job(TrainingJobName=act["runs_as"])
+    before = sagemaker.describe_training_job(TrainingJobName=job)
+    assert again["CheckpointConfig"] == before["CheckpointConfig"]
+    assert deployed.run("resume", f"training/{job}").returncode == 1, "once"
+
+
 def test_the_deployed_stopper_takes_an_order_once_and_its_clock_finds_it_carried_out(
     deployed: Any, until: Any
 ) -> None:
