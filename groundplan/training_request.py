@@ -53,6 +53,8 @@ class Inputs:
     data_manifest_root: str
     environment_digest: str
     kit_digest: str
+    prepare_uri: str = ""  # the code that validates and preprocesses; its last part is the digest of what lies there
+    preprocesses: bool = False
 
 
 def fingerprint(workload: Workload, defaults: LaunchDefaults, inputs: Inputs) -> str:
@@ -133,8 +135,8 @@ def build_request(
         },
         "HyperParameters": _hyperparameters(workload),
         "InputDataConfig": [
-            _channel("code", inputs.code_uri),
-            *(_channel(name, f"{inputs.data_uri}/{name}") for name in workload.data.channels),
+            channel("code", inputs.code_uri),
+            *(channel(name, f"{inputs.data_uri}/{name}") for name in workload.data.channels),
         ],
         "OutputDataConfig": {"S3OutputPath": f"{base}/output", "KmsKeyId": defaults.kms_key_arn},
         "ResourceConfig": {
@@ -167,6 +169,7 @@ def _hyperparameters(workload: Workload) -> dict[str, str]:
     return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
 
 
-def _channel(name: str, uri: str) -> dict[str, Any]:
+def channel(name: str, uri: str) -> dict[str, Any]:
+    """One member of InputDataConfig: everything below a prefix."""
     source = {"S3DataType": "S3Prefix", "S3Uri": f"{uri}/", "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}

@@ -1,4 +1,4 @@
-"""The states of a training by state machine, in Amazon States Language with JSONata: claim, train, settle.
+"""The states of a training by state machine, in Amazon States Language with JSONata: prepare, claim, train, settle.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html and
 https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
@@ -13,8 +13,10 @@ THROTTLED = "Lambda.TooManyRequestsException"
 def training_states(partition: str, function: str) -> dict[str, Any]:
     """The definition; `function` is the ARN of the one that claims and settles (`handlers/launch_run.py`).
 
-    The execution's input is what that function takes as `claim`. The very request that it answers goes to SageMaker.
-    Whatever comes of the job, its claim is settled, and the execution ends as the job does.
+    The execution's input is what that function takes as `prepare`. Data that were prepared before, by the same code,
+    are not prepared again; data that are not valid go into quarantine, and the execution fails with InvalidData. The
+    very requests that the function answers go to SageMaker. Whatever comes of the training job, its claim is settled,
+    and the execution ends as the job does.
     """
 
     def launch(payload: dict[str, Any]) -> dict[str, Any]:
@@ -35,13 +37,41 @@ def training_states(partition: str, function: str) -> dict[str, Any]:
         "Assign": {"failure": "{% $states.errorOutput %}"},
         "Next": "SettleFailed",
     }
+    prepares = {
+        "wish": "{% $wish %}",
+        "training_job_name": "{% $preparation.TrainingJobName %}",
+    }
     settle = {"claim": "{% $claim %}", "held": "{% $held %}"}
     return {
         "Comment": "Input: workload, inputs, spot, forced_reason, launch_id",
         "QueryLanguage": "JSONata",
-        "StartAt": "Claim",
+        "StartAt": "LookForData",
         "States": {
-            "Claim": launch({"claim": "{% $states.input %}"})
+            "LookForData": launch({"prepare": "{% $states.input %}"})
+            | {
+                "Assign": {
+                    "wish": "{% $states.result.Payload.wish %}",
+                    "preparation": "{% $states.result.Payload.request %}",
+                },
+                "Next": "IsPrepared",
+            },
+            "IsPrepared": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $preparation = null %}", "Next": "Claim"}],
+                "Default": "Prepare",
+            },
+            "Prepare": {
+                "Type": "Task",
+                "Resource": f"arn:{partition}:states:::sagemaker:createTrainingJob.sync",
+                "Arguments": "{% $preparation %}",
+                "Output": {"artefacts": "{% $states.result.ModelArtifacts.S3ModelArtifacts %}"},
+                "Catch": [failed | {"Next": "Unprepared"}],
+                "Next": "Prepared",
+            },
+            "Unprepared": launch({"unprepared": prepares | {"cause": "{% $failure.Cause %}"}}) | {"End": True},
+            "Prepared": launch({"prepared": prepares | {"artefacts": "{% $states.input.artefacts %}"}})
+            | {"Assign": {"wish": "{% $states.result.Payload.wish %}"}, "Next": "Claim"},
+            "Claim": launch({"claim": "{% $wish %}"})
             | {
                 "Assign": {
                     "claim": "{% $states.result.Payload.claim %}",

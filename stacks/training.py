@@ -5,6 +5,7 @@ from constructs import Construct
 from groundplan.job_limits import job_conditions
 from groundplan.names import Names
 from groundplan_constructs import (
+    FailedExecutionsAlarm,
     FunctionPackage,
     PythonFunction,
     PythonFunctionProps,
@@ -15,6 +16,7 @@ from stacks.account_stack import AccountStack
 from stacks.ai_platform import Platform
 from stacks.network import JobNetwork
 
+RUNBOOK = "docs/runbooks/pipeline.md"
 AT_ONCE = 2  # launches; others wait a moment and try again
 
 
@@ -39,7 +41,7 @@ class Training(AccountStack):
             props=PythonFunctionProps(
                 package=package,
                 handler="groundplan_runtime.handlers.launch_run.handler",
-                description="Claims a run and makes its request; settles the claim",
+                description="Prepares data, claims a run and makes its request; settles the claim",
                 encryption_key=platform.key,
                 reserved_concurrency=AT_ONCE,
                 log_retention_days=environment.log_retention_days,
@@ -72,6 +74,9 @@ class Training(AccountStack):
                 log_retention_days=environment.log_retention_days,
             ),
         )
+        FailedExecutionsAlarm(
+            self, "Failed", machine_arn=self.machine.arn, runbook=RUNBOOK, alarm_topic=platform.alarms
+        )
 
     def _permit(self) -> None:
         names, allow = self.names, self.launch.permissions.allow
@@ -94,6 +99,15 @@ class Training(AccountStack):
         )
         code = f"{names.artefacts_bucket()}/workloads/*/code/*/workload.toml"
         allow("ReadWorkload", ["s3:GetObject"], [f"arn:{self.partition}:s3:::{code}"], wildcard=stored)
+        bucket = f"arn:{self.partition}:s3:::{names.artefacts_bucket()}"
+        known = [f"workloads/*/{part}/*" for part in ("preparations", "quarantine")]
+        allow(
+            "KnowPreparations",
+            ["s3:GetObject", "s3:PutObject"],
+            [f"{bucket}/{prefix}" for prefix in known],
+            wildcard="What was prepared, and what is in quarantine, of every workload's data.",
+        )
+        allow("LookForPreparations", ["s3:ListBucket"], [bucket], conditions={"StringLike": {"s3:prefix": known}})
         allow(
             "SeeJobs",
             ["sagemaker:DescribeTrainingJob"],

@@ -19,6 +19,7 @@ from groundplan_constructs.endpoint_alarms import EndpointAlarms, EndpointAlarms
 from groundplan_constructs.endpoint_basics import EndpointBasics
 from groundplan_constructs.endpoint_dashboard import EndpointDashboard, EndpointDashboardProps
 from groundplan_constructs.endpoint_rules import EndpointRules
+from groundplan_constructs.failed_executions_alarm import FailedExecutionsAlarm
 from groundplan_constructs.flow_log import FlowLog, FlowLogProps
 from groundplan_constructs.focus_table import FocusTable, FocusTableProps
 from groundplan_constructs.freshness_alarm import FreshnessAlarm
@@ -74,6 +75,7 @@ __all__ = [
     "EndpointDashboard",
     "EndpointDashboardProps",
     "EndpointRules",
+    "FailedExecutionsAlarm",
     "FlowLog",
     "FlowLogProps",
     "FocusTable",

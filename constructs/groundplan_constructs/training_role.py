@@ -105,8 +105,8 @@ class TrainingRole(Construct):
         self.permissions.allow(
             "WriteOwnPrefix",
             ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
-            [bucket.arn_for_objects(f"{prefix}/{part}/*") for part in ("output", "checkpoints")],
-            wildcard="The models and checkpoints below its workload's own prefix.",
+            [bucket.arn_for_objects(f"{prefix}/{part}/*") for part in ("output", "checkpoints", "prepared")],
+            wildcard="The models, checkpoints and prepared data below its workload's own prefix.",
         )
         self._list("ListOwnPrefix", [bucket], f"{prefix}/*")
         # SageMaker passes the key on to the disks of its machines, as a grant.

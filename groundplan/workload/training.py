@@ -38,6 +38,9 @@ class Training(Values):
     script: FileName
     instance_type: InstanceType
     instance_count: Annotated[int, Field(ge=1, le=20)] = 1
+    preprocess_instance_type: InstanceType | None = Field(
+        default=None, description="of the job that validates and preprocesses; left out: instance_type"
+    )
     volume_gib: Annotated[int, Field(ge=1, le=16384)] = 30
     max_runtime_seconds: Annotated[int, Field(ge=60, le=432000)]
     max_wait_seconds: Annotated[int, Field(ge=60, le=2592000, description="run time and waiting for spot together")]
@@ -52,10 +55,10 @@ class Training(Values):
     ] = Field(min_length=1, max_length=40, description="metric to the regular expression that finds it in the log")
     early_stopping: EarlyStopping | None = None  # after the metrics, of which it watches one
 
-    @field_validator("instance_type")
+    @field_validator("instance_type", "preprocess_instance_type")
     @classmethod
-    def _instance_type_trains(cls, value: str) -> str:
-        if value.startswith("ml.inf"):
+    def _instance_type_trains(cls, value: str | None) -> str | None:
+        if value and value.startswith("ml.inf"):
             raise Disallowed(value, "AWS trains on no Inferentia; allowed: ml.trn1…, ml.trn2…, a GPU or a CPU type")
         return value
 

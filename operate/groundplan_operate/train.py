@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -11,10 +11,14 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from groundplan import prepare_data
 from groundplan.canonical import digest, file_digest, tree_digest
 from groundplan.claim import Duplicate, checked_reason
 from groundplan.environment import read_environment
 from groundplan.image import LOCK
+from groundplan.preparation import SCRIPT as PREPARE
+from groundplan.preparation import code_of
+from groundplan.prepare_data import PREPROCESS
 from groundplan.prices import PriceBook, check_age, read_prices, today
 from groundplan.refusal import Refused, bad
 from groundplan.release import is_release_file
@@ -67,6 +71,9 @@ def train(
     show: Callable[[str], None] = (lambda _: None) if as_json else click.echo
     workload = read_trained_workload(root, workload_name)
     make_ready(accounts, workload, show)
+    if not state_machine and (root / "workloads" / workload.name / PREPROCESS).is_file():
+        show(f"{workload.name} has a {PREPROCESS}: launched by the state machine, which runs it first")
+        state_machine = True
     launches = launch_by_state_machine if state_machine else launch
     how = How(spot=not on_demand, forced_reason=forced_reason, follows=follows, launches=launches)
     try:
@@ -175,14 +182,17 @@ def gather_inputs(accounts: Accounts, workload: Workload, defaults: LaunchDefaul
     code_digest = digest(files)
     kit = training_kit()
     kit_digest = sha256(kit).hexdigest()
-    if KIT in files:
-        raise bad(str(folder), "file", KIT, "allowed: any other name; the training kit is put there")
+    for name in (KIT, PREPARE):
+        if name in files:
+            raise bad(str(folder), "file", name, "allowed: any other name; the platform's own is put there")
     # One channel holds both, so its prefix is named by both.
     place = f"workloads/{workload.name}/code/{digest({**files, KIT: kit_digest})}"
     bucket, s3 = accounts.names.artefacts_bucket(), accounts.client("s3", "ai")
     for name in files:
         s3.put_object(Bucket=bucket, Key=f"{place}/{name}", Body=(folder / name).read_bytes())
     s3.put_object(Bucket=bucket, Key=f"{place}/{KIT}", Body=kit)
+    prepares = code_of(folder, files)
+    prepare_place = _put_preparation(s3, bucket, folder, prepares, kit)
     return Inputs(
         code_uri=f"{defaults.artefacts}/{place}",
         code_digest=code_digest,
@@ -192,7 +202,19 @@ def gather_inputs(accounts: Accounts, workload: Workload, defaults: LaunchDefaul
         data_manifest_root=manifest.root,
         environment_digest=file_digest(_lock(accounts, folder)),
         kit_digest=kit_digest,
+        prepare_uri=f"{defaults.artefacts}/{prepare_place}",
+        preprocesses=bool(prepares),
     )
+
+
+def _put_preparation(s3: Any, bucket: str, folder: Path, files: Mapping[str, str], kit: bytes) -> str:
+    """Upload what validates and preprocesses: these files of the workload and nothing else of it. The prefix."""
+    script = Path(str(prepare_data.__file__)).read_bytes()
+    contents = {**{name: (folder / name).read_bytes() for name in files}, PREPARE: script, KIT: kit}
+    place = f"workloads/{folder.name}/code/{digest({name: sha256(it).hexdigest() for name, it in contents.items()})}"
+    for name, content in contents.items():
+        s3.put_object(Bucket=bucket, Key=f"{place}/{name}", Body=content)
+    return place
 
 
 def _lock(accounts: Accounts, folder: Path) -> Path:

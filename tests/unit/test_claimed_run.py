@@ -42,6 +42,7 @@ INPUTS = Inputs(
     data_manifest_root="d" * 64,
     environment_digest="e" * 64,
     kit_digest="f" * 64,
+    prepare_uri="s3://artefacts/workloads/digit-reader/code/9e9a",
 )
 WANTED = WantedRun(
     workload=read_workload(ROOT, "digit-reader"),
@@ -160,7 +161,7 @@ def test_where_images_run_one_must_be_pinned(stored: StoredLaunch, account: Any)
 )
 def test_code_that_is_not_the_workloads_is_refused(stored: StoredLaunch, name: str, uri: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        stored.workload(name, replace(INPUTS, code_uri=uri))
+        stored.workload(name, replace(INPUTS, code_uri=uri, prepare_uri=f"s3://artefacts/workloads/{name}/code/9e9a"))
 
 
 def test_inputs_of_another_form_are_refused() -> None:

@@ -437,7 +437,7 @@ def test_the_record_names_the_lock_of_the_software_that_runs(
     manifest = Manifest.of("lake", "digits", [Entry("train/a.csv", "v1", "a" * 64, 1)])
     monkeypatch.setattr(train_module, "current_dataset", lambda *_: manifest)
     accounts, workload = Accounts(dev, read_environment(dev, environment)), read_workload(dev, "digit-reader")
-    for _ in [*(dev / "workloads/digit-reader").iterdir(), "the kit"]:
+    for _ in [*(dev / "workloads/digit-reader").iterdir(), "the kit", "the script that prepares", "its kit"]:
         aws["s3"].add_response("put_object", {})
     defaults = LaunchDefaults(**DEFAULTS, image="i")
     inputs = train_module.gather_inputs(accounts, workload, defaults)

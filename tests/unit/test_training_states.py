@@ -14,6 +14,8 @@ def after(name: str) -> Iterator[str]:
     state = STATES[name]
     yield from [state["Next"]] if "Next" in state else []
     yield from (catch["Next"] for catch in state.get("Catch", []))
+    yield from (choice["Next"] for choice in state.get("Choices", []))
+    yield from [state["Default"]] if "Default" in state else []
 
 
 def paths(name: str) -> Iterator[list[str]]:
@@ -27,7 +29,20 @@ def paths(name: str) -> Iterator[list[str]]:
 
 def test_every_way_goes_through_a_claim_a_job_and_a_settled_claim() -> None:
     ways = list(paths(MACHINE["StartAt"]))
-    assert sorted(ways) == [["Claim", "Train", "Settle"], ["Claim", "Train", "SettleFailed", "Failed"]]
+    look, make = ["LookForData", "IsPrepared"], ["Prepare", "Prepared"]
+    trained, failed = ["Claim", "Train", "Settle"], ["Claim", "Train", "SettleFailed", "Failed"]
+    assert sorted(ways) == [
+        [*look, *trained],
+        [*look, *failed],
+        [*look, *make, *trained],
+        [*look, *make, *failed],
+        [*look, "Prepare", "Unprepared"],
+    ]
+
+
+def test_data_that_were_prepared_before_are_not_prepared_again() -> None:
+    assert STATES["IsPrepared"]["Choices"] == [{"Condition": "{% $preparation = null %}", "Next": "Claim"}]
+    assert STATES["IsPrepared"]["Default"] == "Prepare"
 
 
 def test_any_failure_of_the_job_is_caught_and_ends_the_execution_as_failed() -> None:
@@ -45,7 +60,7 @@ def test_sagemaker_gets_the_very_request_of_the_claim_once() -> None:
 
 def test_the_function_is_asked_again_when_it_is_busy() -> None:
     asked: dict[str, Any] = {name: state for name, state in STATES.items() if "lambda" in state.get("Resource", "")}
-    assert sorted(asked) == ["Claim", "Settle", "SettleFailed"]
+    assert sorted(asked) == ["Claim", "LookForData", "Prepared", "Settle", "SettleFailed", "Unprepared"]
     for state in asked.values():
         retried = {error for retry in state["Retry"] for error in retry["ErrorEquals"]}
         assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= retried

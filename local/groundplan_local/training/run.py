@@ -17,7 +17,7 @@ from groundplan_local.training.interruption import Interruption, Interruptions
 from groundplan_local.training.jobs import TrainingJob, now
 from groundplan_local.training.log import LogStream, MetricReader
 from groundplan_local.training.process import Script
-from groundplan_local.training.storage import DataError, download_channel, pack, upload
+from groundplan_local.training.storage import DataError, download_channel, pack, upload, upload_files
 
 # AWS waits 120 seconds between SIGTERM and SIGKILL; nobody would wait that long for a trial.
 GRACE_SECONDS = 10.0
@@ -206,10 +206,13 @@ class Run:
     def _upload(self, end: str) -> None:
         self.job.advance("Uploading")
         output = self.job.request["OutputDataConfig"]
-        model, data = self._container.model, self._container.output_data
-        archive, entries = pack(model, self._log.write)
-        if end == "Completed" or entries:
-            uri = upload(self._s3, output, self.job.name, "model.tar.gz", archive)
+        model, data, whole = self._container.model, self._container.output_data, end == "Completed"
+        if output.get("CompressionType") != "NONE":
+            archive, entries = pack(model, self._log.write)
+            uri = upload(self._s3, output, self.job.name, "model.tar.gz", archive) if entries or whole else None
+        else:
+            uri = upload_files(self._s3, output, self.job.name, model) if whole else None
+        if uri:
             with self.job.lock:
                 self.job.model_artefacts = uri
         archive, entries = pack(data, self._log.write)

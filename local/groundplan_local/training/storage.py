@@ -118,3 +118,14 @@ def upload(s3: Any, output: Mapping[str, Any], job_name: str, file_name: str, co
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_id} if key_id else {}
     s3.put_object(Bucket=bucket, Key=key, Body=content, **encryption)
     return uri
+
+
+def upload_files(s3: Any, output: Mapping[str, Any], job_name: str, folder: Path) -> str:
+    """The files of the model's folder one by one, as with CompressionType NONE; returns the prefix, with its slash.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.html
+    """
+    for path in sorted(look_below(folder).files):
+        relative = path.relative_to(folder).as_posix()
+        upload(s3, output, job_name, f"model/{relative}", read_regular(path).data)
+    return f"{output['S3OutputPath'].rstrip('/')}/{job_name}/output/model/"

@@ -1,4 +1,4 @@
-"""Around the training job of a state machine: claims the run and makes its request, then settles the claim."""
+"""Around the jobs of the training state machine: looks for prepared data, claims a run, settles the claim."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,10 +11,13 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from groundplan.claim import Claim
+from groundplan.preparation import InvalidData, Preparation, invalid, preparation_request, trains_on
 from groundplan.prices import PriceBook, read_prices
+from groundplan.refusal import Refused
 from groundplan.run_time import run_time
 from groundplan_runtime.integrations.claimed_run import WantedRun, claim_run
 from groundplan_runtime.integrations.lineage_recorder import CONFIG, cost_of
+from groundplan_runtime.integrations.preparations import Preparations
 from groundplan_runtime.integrations.run_claims import RunClaims
 from groundplan_runtime.integrations.sagemaker import SageMaker
 from groundplan_runtime.integrations.stored_launch import StoredLaunch, inputs_of
@@ -29,6 +32,7 @@ class _Account:
     book: PriceBook
     claims: RunClaims
     stored: StoredLaunch
+    preparations: Preparations
 
 
 @cache
@@ -48,6 +52,7 @@ def _account() -> _Account:
             bucket=settings.artefacts_bucket,
             image_runs=settings.image_runs,
         ),
+        Preparations(api.client("s3", config=CONFIG), settings.artefacts_bucket),
     )
 
 
@@ -57,16 +62,57 @@ def _boto3() -> Any:
 
 @logger.inject_lambda_context
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - the decorator reads it
-    """`{"claim": WISH}` gives `{"claim", "held", "request"}`; `{"settle": {"claim", "held", "failure"}}` ends it.
+    """`{STEP: what it needs}`, with one of the steps of `groundplan.training_states`.
 
-    Raises Duplicate for a run that was done or is under way: the execution fails with that word and the pointer.
+    Raises InvalidData for data that may not be trained on, and Duplicate for a run that was done or is under way: the
+    execution fails with that word and the pointer.
     """
-    if wish := event.get("claim"):
-        return _claim(wish)
-    return _settle(event["settle"])
+    [(step, given)] = event.items()
+    return STEPS[step](given)
 
 
-def _claim(wish: Mapping[str, Any]) -> dict[str, Any]:
+def _prepare(wish: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the data lie that are trained on, or the request of the job that makes them."""
+    wanted, preparation = _wanted(wish)
+    done = _account().preparations.data_uri(preparation)
+    logger.info("prepared before" if done else "to be prepared", digest=preparation.digest, data_uri=done)
+    if done:
+        return {"wish": _with_data(wish, done), "request": None}
+    request = preparation_request(
+        wanted.workload,
+        wanted.environment,
+        wanted.defaults,
+        wanted.inputs,
+        preparation,
+        job_suffix=f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"[:-3],
+        max_runtime_seconds=wanted.run_time.seconds,
+    )
+    return {"wish": wish, "request": request}
+
+
+def _prepared(done: Mapping[str, Any]) -> dict[str, Any]:
+    wish = done["wish"]
+    wanted, preparation = _wanted(wish)
+    data_uri = str(done["artefacts"]) if wanted.inputs.preprocesses else wanted.inputs.data_uri
+    _account().preparations.keep(preparation, data_uri, training_job=str(done["training_job_name"]))
+    return {"wish": _with_data(wish, data_uri)}
+
+
+def _unprepared(failed: Mapping[str, Any]) -> dict[str, Any]:
+    wanted, preparation = _wanted(failed["wish"])
+    cause, job = str(failed["cause"]), str(failed["training_job_name"])
+    why = invalid(cause)
+    if not why:
+        raise Refused(f"training job {job}: {cause}")
+    _account().preparations.quarantine(preparation, why, data_uri=wanted.inputs.data_uri, training_job=job)
+    raise InvalidData(f"{wanted.inputs.data_uri} is now in quarantine: {why}")
+
+
+def _with_data(wish: Mapping[str, Any], data_uri: str) -> dict[str, Any]:
+    return {**wish, "inputs": asdict(trains_on(inputs_of(wish["inputs"]), data_uri))}
+
+
+def _wanted(wish: Mapping[str, Any]) -> tuple[WantedRun, Preparation]:
     account, name, inputs = _account(), str(wish["workload"]), inputs_of(wish["inputs"])
     workload = account.stored.workload(name, inputs)
     wanted = WantedRun(
@@ -78,7 +124,13 @@ def _claim(wish: Mapping[str, Any]) -> dict[str, Any]:
         spot=bool(wish["spot"]),
         forced_reason=wish.get("forced_reason"),
     )
-    claimed = claim_run(account.claims, wanted, launch_id=str(wish["launch_id"]), now=datetime.now(UTC))
+    return wanted, Preparation.of(workload, wanted.defaults, inputs)
+
+
+def _claim(wish: Mapping[str, Any]) -> dict[str, Any]:
+    wanted, _ = _wanted(wish)
+    launch_id = str(wish["launch_id"])
+    claimed = claim_run(_account().claims, wanted, launch_id=launch_id, now=datetime.now(UTC))
     logger.info("claimed", training_job=claimed.claim.training_job_name, run_time=wanted.run_time.arithmetic)
     return {"claim": asdict(claimed.claim), "held": claimed.held and asdict(claimed.held), "request": claimed.request}
 
@@ -90,3 +142,12 @@ def _settle(claimed: Mapping[str, Any]) -> dict[str, Any]:
     now = claims.settle_or_release(claim, held, str(claimed.get("failure") or "SageMaker does not know the job"))
     logger.info("settled", training_job=claim.training_job_name, status=now.status)
     return {"status": now.status}
+
+
+STEPS = {
+    "prepare": _prepare,
+    "prepared": _prepared,
+    "unprepared": _unprepared,
+    "claim": _claim,
+    "settle": _settle,
+}

@@ -34,8 +34,9 @@ class StoredLaunch:
     def workload(self, name: str, inputs: Inputs) -> Workload:
         """The workload as it stood when its code was stored; raises BadInput for code that is another's."""
         below = f"s3://{self._bucket}/workloads/{name}/code/"
-        if not inputs.code_uri.startswith(below):
-            raise bad("input of the execution", "inputs.code_uri", inputs.code_uri, f"allowed: below {below}")
+        for field, uri in (("code_uri", inputs.code_uri), ("prepare_uri", inputs.prepare_uri)):
+            if not uri.startswith(below):
+                raise bad("input of the execution", f"inputs.{field}", uri, f"allowed: below {below}")
         key = inputs.code_uri.removeprefix(f"s3://{self._bucket}/") + "/workload.toml"
         text = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read().decode()
         try:

@@ -128,6 +128,11 @@ def launching(world: World) -> Iterator[Call]:
         yield call("ssm:GetParameter", f"arn:aws:ssm:{here}:parameter{names.launch_parameter(workload)}")
         code = f"{names.artefacts_bucket()}/workloads/{workload}/code/one"
         yield call("s3:GetObject", f"arn:aws:s3:::{code}/workload.toml")
+        for part in ("preparations", "quarantine"):
+            known = f"workloads/{workload}/{part}/one.json"
+            yield call("s3:ListBucket", f"arn:aws:s3:::{names.artefacts_bucket()}", {"s3:prefix": known})
+            for action in ("GetObject", "PutObject"):
+                yield call(f"s3:{action}", f"arn:aws:s3:::{names.artefacts_bucket()}/{known}")
 
 
 def training_machine(world: World) -> Iterator[Call]:
@@ -212,7 +217,7 @@ def training(world: World, workload: str) -> Iterator[Call]:
     own = f"arn:aws:s3:::{artefacts}/workloads/{workload}"
     for stored in ("train.py", "workload.toml"):
         yield call("s3:GetObject", f"{own}/code/one/{stored}")
-    for part in ("output", "checkpoints"):
+    for part in ("output", "checkpoints", "prepared"):
         for action in ("GetObject", "PutObject", "AbortMultipartUpload"):
             yield call(f"s3:{action}", f"{own}/{part}/*")
         yield call("s3:ListBucket", f"arn:aws:s3:::{artefacts}", {"s3:prefix": f"workloads/{workload}/{part}/run"})

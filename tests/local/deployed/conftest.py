@@ -30,9 +30,9 @@ class Deployed:
     demo: str
     accounts: Accounts
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, at: Path = ROOT) -> subprocess.CompletedProcess[str]:
         """`groundplan <arguments>`."""
-        return groundplan(self.state, *arguments)
+        return groundplan(self.state, *arguments, at=at)
 
     def client(self, service: str, account: Any = "ai") -> Any:
         """A boto3 client in an account."""
