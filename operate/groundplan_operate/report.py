@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -11,14 +12,17 @@ import click
 
 from groundplan.estimate import Usage, estimate, read_stacks
 from groundplan.focus.design import designs
+from groundplan.focus.page import page
 from groundplan.focus.queries import DIMENSIONS
-from groundplan.focus.report import text_lines
+from groundplan.focus.report import Report, text_lines
+from groundplan.focus.sheet import write_csv
 from groundplan.focus.workloads import Designed, workload_lines
 from groundplan.prices import read_prices
 from groundplan.refusal import BadInput, bad
 from groundplan.workload import Workload, read_workloads, usage_of
 from groundplan_operate.options import as_json, repository
 from groundplan_runtime.integrations.bill import Bill, Limits
+from groundplan_runtime.integrations.bill_sheet import write_parquet
 
 FILE = click.Path(path_type=Path)
 
@@ -34,6 +38,7 @@ FILE = click.Path(path_type=Path)
 @click.option(
     "--by", "by", multiple=True, metavar="NAMES", help=f"group by these instead, such as {','.join(DIMENSIONS[:2])}"
 )
+@click.option("--html", "page_file", type=FILE, metavar="FILE", help="write a page, and CSV and Parquet beside it")
 @click.option("--every-row", is_flag=True, help="count rows that equal another in every column, too")
 @click.option("--threads", type=click.IntRange(min=1), help="at most so many")
 @click.option("--memory-mib", type=click.IntRange(min=64), help="at most so much in memory, the rest on disk")
@@ -43,6 +48,7 @@ def report(
     more: tuple[Path, ...],
     assembly: Path | None,
     by: tuple[str, ...],
+    page_file: Path | None,
     every_row: bool,
     threads: int | None,
     memory_mib: int | None,
@@ -63,9 +69,24 @@ def report(
             found = replace(found, workloads=workload_lines(bill.charged(), _designed(assembly), {}))
     for note in found.notes:
         click.echo(f"groundplan: {note}", err=True)
+    if page_file:
+        _write(page_file, found)
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(text_lines(found)))
     if findings:
         raise BadInput(findings)
+
+
+def _write(file: Path, found: Report) -> None:
+    """The page, and the groups as CSV and Parquet beside it."""
+    when = datetime.now(UTC)
+    try:
+        file.write_text(page(found, title="What it cost", written=f"{when:%d %B %Y, %H:%M} UTC"), encoding="utf-8")
+        with file.with_suffix(".csv").open("w", newline="", encoding="utf-8") as sheet:
+            write_csv(found, sheet)
+        write_parquet(found, file.with_suffix(".parquet"))
+    except OSError as error:
+        reason = error.strerror or "it cannot be written"
+        raise bad("", "--html", str(file), f"{reason}; allowed: a file in a folder that is there") from None
 
 
 def _designed(assembly: Path | None) -> Mapping[str, Designed]:
