@@ -153,6 +153,7 @@ class Report:
     files: Sequence[BillFile]
     notes: Sequence[str] = ()
     workloads: Sequence[WorkloadLine] = ()
+    same_day: Sequence[Mapping[str, Any]] = ()
 
     def as_json(self) -> dict[str, Any]:
         """What `groundplan report --json` prints."""
@@ -160,6 +161,7 @@ class Report:
             "totals": [_total(group) for group in self.totals],
             "groups": [group.as_json() for group in self.groups],
             "workloads": [line.as_json() for line in self.workloads],
+            "same_day": list(self.same_day),
             "reconciliation": [one.as_json() for one in self.reconciliation],
             "files": [one.as_json() for one in self.files],
             "notes": list(self.notes),

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from groundplan.estimate import Estimate, Usage, estimate, read_stacks
 from groundplan.estimate.report import money
+from groundplan.focus.design import charges_as_json, planned_charges
 from groundplan.planner import Market, plan
 from groundplan.planner.report import as_json as plan_as_json
 from groundplan.prices import Money, read_prices
@@ -23,7 +24,8 @@ def keep_designs(accounts: Accounts, workloads: Sequence[Workload], assembly: Pa
     """
     environment = accounts.environment
     market = Market(read_prices(accounts.root, environment.region, environment.prices.factor()))
-    totals = _estimate(accounts, workloads, assembly).totals_by("workload")
+    found = _estimate(accounts, workloads, assembly)
+    totals, charges = found.totals_by("workload"), planned_charges(found)
     s3, bucket = accounts.client("s3", "ai"), accounts.names.artefacts_bucket()
     for workload in workloads:
         if workload.training is None:
@@ -32,6 +34,7 @@ def keep_designs(accounts: Accounts, workloads: Sequence[Workload], assembly: Pa
             "environment": environment.name,
             "plan": plan_as_json(plan(workload, market)),
             "estimate": money(totals.get(workload.name, Money())),
+            "charges": charges_as_json(charges.get(workload.name, {})),
         }
         body, key = json.dumps(document, indent=2).encode(), accounts.names.design(workload.name)
         if _content(s3, bucket, key) != body:

@@ -3,22 +3,24 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import click
 
+from groundplan.environment import read_environment
 from groundplan.estimate import Usage, estimate, read_stacks
 from groundplan.focus.design import designs
 from groundplan.focus.page import page
 from groundplan.focus.queries import DIMENSIONS
 from groundplan.focus.report import Report, text_lines
+from groundplan.focus.same_day import not_billed_yet, reconciled
 from groundplan.focus.sheet import write_csv
-from groundplan.focus.workloads import Designed, workload_lines
+from groundplan.focus.workloads import Charged, Designed, Observed, workload_lines
 from groundplan.prices import read_prices
-from groundplan.refusal import BadInput, bad
+from groundplan.refusal import BadInput, Finding, bad
 from groundplan.workload import Workload, read_workloads, usage_of
 from groundplan_operate.options import as_json, repository
 from groundplan_runtime.integrations.bill import Bill, Limits
@@ -27,17 +29,21 @@ from groundplan_runtime.integrations.bill_sheet import write_parquet
 FILE = click.Path(path_type=Path)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known beside the bill: designs by workload, and of a deployed platform what it saw and used."""
+
+    designed: Mapping[str, Designed]
+    observed: Mapping[str, Observed]
+    used: Sequence[Charged] = ()
+
+
 @click.command
-@click.option(
-    "--focus", "first", type=FILE, metavar="FILE...", help="FOCUS exports, CSV or Parquet, or folders of them"
-)
+@click.option("--focus", "first", type=FILE, metavar="FILE...", help="FOCUS exports in CSV or Parquet, or folders")
 @click.argument("more", type=FILE, nargs=-1, metavar="")
-@click.option(
-    "--assembly", type=FILE, help="the folder that cdk synth wrote; workloads are compared with its estimate"
-)
-@click.option(
-    "--by", "by", multiple=True, metavar="NAMES", help=f"group by these instead, such as {','.join(DIMENSIONS[:2])}"
-)
+@click.option("-e", "--environment", "environment_name", help="what this deployed environment knows, too, or alone")
+@click.option("--assembly", type=FILE, help="the folder that cdk synth wrote; its estimate stands beside the bill")
+@click.option("--by", "by", multiple=True, metavar="NAMES", help="group by these instead, such as workload,tenant")
 @click.option("--html", "page_file", type=FILE, metavar="FILE", help="write a page, and CSV and Parquet beside it")
 @click.option("--every-row", is_flag=True, help="count rows that equal another in every column, too")
 @click.option("--threads", type=click.IntRange(min=1), help="at most so many")
@@ -46,6 +52,7 @@ FILE = click.Path(path_type=Path)
 def report(
     first: Path | None,
     more: tuple[Path, ...],
+    environment_name: str | None,
     assembly: Path | None,
     by: tuple[str, ...],
     page_file: Path | None,
@@ -57,30 +64,51 @@ def report(
     """Say what was billed: by workload, tenant, feature, account, service and day.
 
     Files that cannot be read are named with row and column, and the others are reported; the status is then 2.
-    Currencies are never added up, and no charge is counted twice.
+    Currencies are never added up, and no charge is counted twice. With -e alone it is the same-day view: what
+    machines were used this month, at the prices of the price files.
     """
-    if first is None:
-        raise bad("", "--focus", "nothing", "allowed: one or more FOCUS exports, CSV or Parquet")
+    if first is None and environment_name is None:
+        raise bad("", "--focus", "nothing", "allowed: FOCUS exports in CSV or Parquet, or -e for the same-day view")
     wanted = [_dimensions(one) for one in by]
-    with Bill([first, *more], limits=Limits(threads, memory_mib), rows_once=not every_row) as bill:
-        found = bill.report(*wanted)
-        findings = bill.findings
-        if not wanted:
-            found = replace(found, workloads=workload_lines(bill.charged(), _designed(assembly), {}))
+    known = _deployed(environment_name) if environment_name else _designed(assembly)
+    findings: Sequence[Finding] = ()
+    if first is None:
+        found = _same_day(known)
+    else:
+        with Bill([first, *more], limits=Limits(threads, memory_mib), rows_once=not every_row) as bill:
+            found, findings = bill.report(*wanted), bill.findings
+            if not wanted:
+                found = _with_workloads(found, bill.charged(), known)
+    _print(found, page_file, as_json=as_json)
+    if findings:
+        raise BadInput(findings)
+
+
+def _same_day(known: Known) -> Report:
+    totals, groups = not_billed_yet(known.used)
+    note = "usage of machines times the price files; tokens, requests, storage and discounts come with the bill"
+    return Report(totals, groups, [], [], [note], workload_lines(known.used, known.designed, known.observed))
+
+
+def _with_workloads(found: Report, charged: Sequence[Charged], known: Known) -> Report:
+    lines = workload_lines(charged, known.designed, known.observed)
+    beside = [one.as_json() for one in reconciled(known.used, charged)]
+    return replace(found, workloads=lines, same_day=beside)
+
+
+def _print(found: Report, page_file: Path | None, *, as_json: bool) -> None:
     for note in found.notes:
         click.echo(f"groundplan: {note}", err=True)
     if page_file:
         _write(page_file, found)
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(text_lines(found)))
-    if findings:
-        raise BadInput(findings)
 
 
 def _write(file: Path, found: Report) -> None:
     """The page, and the groups as CSV and Parquet beside it."""
-    when = datetime.now(UTC)
+    written = f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC"
     try:
-        file.write_text(page(found, title="What it cost", written=f"{when:%d %B %Y, %H:%M} UTC"), encoding="utf-8")
+        file.write_text(page(found, title="What it cost", written=written), encoding="utf-8")
         with file.with_suffix(".csv").open("w", newline="", encoding="utf-8") as sheet:
             write_csv(found, sheet)
         write_parquet(found, file.with_suffix(".parquet"))
@@ -89,7 +117,19 @@ def _write(file: Path, found: Report) -> None:
         raise bad("", "--html", str(file), f"{reason}; allowed: a file in a folder that is there") from None
 
 
-def _designed(assembly: Path | None) -> Mapping[str, Designed]:
+def _deployed(environment_name: str) -> Known:
+    # Lazy: files are read without AWS.
+    from groundplan_operate.accounts import Accounts
+    from groundplan_operate.platform_cost import kept_designs, platform_use
+
+    root = repository()
+    accounts = Accounts(root, read_environment(root, environment_name))
+    workloads = read_workloads(root)
+    use = platform_use(accounts, workloads, datetime.now(UTC))
+    return Known(kept_designs(accounts, workloads), use.observed, use.charged)
+
+
+def _designed(assembly: Path | None) -> Known:
     """Ceilings of this repository's workloads, where this is one, and the estimate of an assembly."""
     root: Path | None = None
     workloads: Sequence[Workload] = ()
@@ -98,11 +138,12 @@ def _designed(assembly: Path | None) -> Mapping[str, Designed]:
     if root:
         workloads = read_workloads(root)
     if not assembly:
-        return designs(workloads, None)
+        return Known(designs(workloads, None), {})
     stacks, wrong = read_stacks(assembly)
     if wrong:
         raise BadInput(wrong)
-    return designs(workloads, estimate(stacks, partial(read_prices, root), Usage(drivers=usage_of(workloads))))
+    found = estimate(stacks, partial(read_prices, root), Usage(drivers=usage_of(workloads)))
+    return Known(designs(workloads, found), {})
 
 
 def _dimensions(names: str) -> list[str]:

@@ -1,0 +1,50 @@
+"""What a deployed environment knows of its own costs: what was designed, what ran, and what it costs by the hour."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from botocore.exceptions import ClientError
+
+from groundplan.focus.design import kept_design
+from groundplan.focus.workloads import Designed
+from groundplan.refusal import bad
+from groundplan.workload import Workload
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.train import price_book
+from groundplan_runtime.integrations.platform_use import Platform, Use
+
+
+def platform_use(accounts: Accounts, workloads: Sequence[Workload], now: datetime) -> Use:
+    """This month's runs and endpoints; raises BadInput where the environment is not deployed."""
+    dynamodb = accounts.session("ai").resource("dynamodb", endpoint_url=accounts.endpoint_url)
+    name = accounts.names.lineage_table()
+    platform = Platform(
+        table=dynamodb.Table(name),
+        sagemaker=accounts.client("sagemaker", "ai"),
+        cloudwatch=accounts.client("cloudwatch", "ai"),
+        prices=price_book(accounts),
+    )
+    try:
+        return platform.use({one.name: accounts.names.endpoint(one.name) for one in workloads}, now)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        first = f"it does not exist; deploy the environment first: make deploy ENV={accounts.environment.name}"
+        raise bad("", "lineage table", name, first) from None
+
+
+def kept_designs(accounts: Accounts, workloads: Sequence[Workload]) -> dict[str, Designed]:
+    """What each deployed workload was designed to cost when it was deployed."""
+    s3, bucket = accounts.client("s3", "ai"), accounts.names.artefacts_bucket()
+    found: dict[str, Designed] = {}
+    for workload in workloads:
+        try:
+            body = s3.get_object(Bucket=bucket, Key=accounts.names.design(workload.name))["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NoSuchBucket"):
+                raise
+            found[workload.name] = Designed(workload.owner, workload.drivers.monthly_cost_ceiling_usd)
+            continue
+        found[workload.name] = kept_design(json.loads(body), workload)
+    return found
