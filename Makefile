@@ -43,6 +43,11 @@ setup: .venv/.ready .venv-mlflow/.ready ## make .venv from the hashed lock, with
 	@VIRTUAL_ENV=$(CURDIR)/.venv-mlflow $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode local/mlflow.lock
 	@touch $@
 
+.venv-bench/.ready: tests/bench/bench.lock | setup
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bench
+	@VIRTUAL_ENV=$(CURDIR)/.venv-bench $(BIN)/uv pip sync --quiet --require-hashes tests/bench/bench.lock
+	@touch $@
+
 .venv-checks/.ready: checks/checkov.lock | setup
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-checks
 	@VIRTUAL_ENV=$(CURDIR)/.venv-checks $(BIN)/uv pip sync --quiet --require-hashes checks/checkov.lock
@@ -53,6 +58,7 @@ lock: ## resolve the dependencies anew (after a change of a pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock runtime/pyproject.toml -o runtime/requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate checks/checkov.in -o checks/checkov.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate local/mlflow.in -o local/mlflow.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate tests/bench/bench.in -o tests/bench/bench.lock
 	for needs in workloads/*/requirements.in; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraints requirements.lock $$needs -o $${needs%.in}.lock || exit 1; done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock --extra tables runtime/pyproject.toml -o runtime/tables.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock --extra bills runtime/pyproject.toml -o runtime/bills.lock
@@ -102,5 +108,5 @@ pages: setup ## write what is made from code: the schema of workload.toml, the p
 	@$(BIN)/python -m groundplan.planner.rules_page > docs/planner-rules.md
 	@$(BIN)/python -m groundplan.serving.page docs/serving.md
 
-bench: setup ## figures, each with the command that made it
+bench: setup .venv-bench/.ready ## figures, each with the command that made it
 	@$(BIN)/python tests/bench/figures.py

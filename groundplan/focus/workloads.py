@@ -127,7 +127,7 @@ class WorkloadLine:
         more = {"price": ("higher", "lower"), "volume": ("more", "less"), "mix": ("dearer", "cheaper")}
         parts = sorted(self.differs.parts().items(), key=lambda part: -abs(part[1]))
         said = [
-            f"{_signed(amount)} {words[name].format(more[name][amount < 0] if name in more else '')}"
+            f"{_signed(amount)}: {words[name].format(more[name][amount < 0] if name in more else '')}"
             for name, amount in parts
             if abs(amount) >= Decimal("0.005")
         ]

@@ -340,6 +340,20 @@ def lineages() -> Iterator[Figure]:
         yield Figure(f"lineage of {one.depth} steps, both ways", one.queries, "queries", rival, ratio, "2")
 
 
+def bills() -> Iterator[Figure]:
+    """A bill summed by workload, service and day, beside the bare query and others; the import of what reads it."""
+    import bills as of_bills  # lazy: it needs DuckDB
+
+    for one in of_bills.measured(1_000_000 if QUICK else 10_000_000, 200_000 if QUICK else 1_000_000, runs=RUNS):
+        yield Figure(one.rival, one.other, one.unit)
+        yield Figure(one.what, one.own, one.unit, one.rival, one.own / one.other, one.aim)
+    bare = least([sys.executable, "-c", "import boto3, duckdb"])
+    cost = least([sys.executable, "-c", "import boto3, groundplan_runtime.integrations.bill"])
+    yield Figure("import boto3 and duckdb", bare.cpu_seconds, "CPU s")
+    ratio = cost.cpu_seconds / bare.cpu_seconds
+    yield Figure("import of what reads bills", cost.cpu_seconds, "CPU s", "import boto3 and duckdb", ratio, "<= 1.15")
+
+
 def _millis(statement: str, *setup: str, once: bool = False, repeats: int = 20) -> float:
     """Least CPU milliseconds of a statement in a process of its own; with `once` those of the set-up as well."""
     repeated = (
@@ -430,7 +444,7 @@ def main() -> None:
     """Print every figure as it is made."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
-    quickly = (synthesis, functions, costs, plans, gates, launches, lineages, training, scaling, endpoints)
+    quickly = (synthesis, functions, costs, plans, gates, launches, lineages, bills, training, scaling, endpoints)
     for source in quickly if QUICK else (*quickly, deployment, new_workload, release):
         for figure in source():
             figures.append(figure)

@@ -193,6 +193,7 @@ def large(path: Path, count: int, *, threads: int = 2) -> Path:
     kind = "FORMAT csv, HEADER" if as_csv else "FORMAT parquet"
     money = "" if as_csv else f"REPLACE ({', '.join(f'{name}::DOUBLE AS {name}' for name in MONEY)})"
     database = duckdb.connect(config={"threads": threads})
+    database.execute("SET enable_progress_bar = false")
     database.execute(f"COPY (SELECT * {money} FROM (SELECT {columns} FROM range({count}) t(i))) TO '{path}' ({kind})")
     return path
 

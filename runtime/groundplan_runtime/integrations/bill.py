@@ -281,6 +281,7 @@ def _connect(folder: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
         settings["memory_limit"] = f"{limits.memory_mib}MiB"
     database = duckdb.connect(":memory:", config=settings)
     database.execute("SET TimeZone = 'UTC'")
+    database.execute("SET enable_progress_bar = false")  # it would be drawn into what is printed
     return database
 
 

@@ -24,5 +24,6 @@ def write_parquet(report: Report, path: Path) -> None:
         options = f"header=false, auto_detect=false, delim=',', quote='\"', escape='\"', columns={{{columns}}}"
         read = f"SELECT * FROM read_csv('{beside}', {options}, nullstr='', allow_quoted_nulls=true)"
         with duckdb.connect() as database:
+            database.execute("SET enable_progress_bar = false")
             database.execute(f"COPY ({read}) TO '{draft}' (FORMAT parquet, COMPRESSION zstd)")
         path.write_bytes(draft.read_bytes())
