@@ -207,7 +207,7 @@ def _async_shadow(found: Found) -> Iterator[str]:
 def _shadow_model(found: Found) -> Iterator[str]:
     for variant in (*found.variants, *found.shadows) if found.shadows else ():
         model = found.referred(variant.get("ModelName"))
-        container = mapping(model.properties.get("PrimaryContainer")) if model else {}
+        container = mapping(model.properties.get("PrimaryContainer") if model else None)
         if model and ("Containers" in model.properties or container.get("Mode") == "MultiModel"):
             yield f"the model {model.logical_id} of variant {_name(variant)} is of several containers or models"
 
