@@ -47,6 +47,18 @@ def serve(
         file = release_file(workload.name, accounts.environment.name)
         now = f"pins {was.version}" if was else "is gone again, as nothing was released before"
         raise Refused(f"{workload.name}-{_new(release, was)} does not serve, and {file} {now}: {why}") from None
+    if was and was != release and _nobody_asked(accounts, workload):
+        show(f"nobody asked while {workload.name}-{_new(release, was)} was deployed: no alarm has judged it")
+
+
+def _nobody_asked(accounts: Accounts, workload: Workload) -> bool:
+    """Whether the alarm on errors knows nothing, which is no verdict. One that cannot be seen says nothing either."""
+    name = f"{accounts.names.endpoint(workload.name)}-failing"
+    try:
+        found = accounts.client("cloudwatch", "ai").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    except ClientError:
+        return False
+    return any(one["StateValue"] == "INSUFFICIENT_DATA" for one in found)
 
 
 def _deploy(accounts: Accounts, workload: Workload, show: Callable[[str], None]) -> None:

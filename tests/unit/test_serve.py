@@ -20,10 +20,13 @@ WORKLOAD = "digit-reader"
 
 
 class CloudFormation:
-    """One stack, and how it stands."""
+    """One stack, and how it stands; and CloudWatch, of which one alarm is asked."""
 
     def __init__(self) -> None:
-        self.status = "UPDATE_COMPLETE"
+        self.status, self.alarm = "UPDATE_COMPLETE", "OK"
+
+    def describe_alarms(self, **_: Any) -> dict[str, Any]:
+        return {"MetricAlarms": [{"StateValue": self.alarm}]}
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "describe_stack_events"
@@ -152,3 +155,17 @@ def test_what_never_reached_the_stack_is_no_fault_of_the_version(
 def test_a_first_release_that_failed_leaves_no_pin(accounts: Accounts, failing: Callable[[str], None]) -> None:
     failing("ROLLBACK_COMPLETE")
     assert serve(accounts, release(accounts, "1.0.0"), None) is None
+
+
+@pytest.mark.parametrize(("state", "told"), [("OK", False), ("INSUFFICIENT_DATA", True)])
+def test_a_version_that_nobody_asked_anything_is_said_to_be_unjudged(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch, state: str, told: bool
+) -> None:
+    monkeypatch.setattr(serve_module, "run_cdk", lambda *_, **__: None)
+    accounts.client("cloudwatch", "ai").alarm = state
+    said, workload = list[str](), read_workload(accounts.root, WORKLOAD)
+    serve_module.serve(accounts, workload, release(accounts, "1.1.0"), release(accounts, "1.0.0"), said.append)
+    assert any("no alarm has judged it" in line for line in said) is told
+    said.clear()
+    serve_module.serve(accounts, workload, release(accounts, "1.0.0"), None, said.append)
+    assert not any("judged" in line for line in said)  # a first version replaces nothing
