@@ -13,18 +13,16 @@ import click
 from groundplan.environment import read_environment
 from groundplan.estimate import Usage, estimate, read_stacks
 from groundplan.focus.design import designs
-from groundplan.focus.page import page
 from groundplan.focus.queries import DIMENSIONS
 from groundplan.focus.report import Report, text_lines
 from groundplan.focus.same_day import not_billed_yet, reconciled
-from groundplan.focus.sheet import write_csv
 from groundplan.focus.workloads import Charged, Designed, Observed, workload_lines
 from groundplan.prices import read_prices
 from groundplan.refusal import BadInput, Finding, bad
 from groundplan.workload import Workload, read_workloads, usage_of
 from groundplan_operate.options import as_json, repository
 from groundplan_runtime.integrations.bill import Bill, Limits
-from groundplan_runtime.integrations.bill_sheet import write_parquet
+from groundplan_runtime.integrations.bill_report import write_page
 
 FILE = click.Path(path_type=Path)
 
@@ -106,12 +104,8 @@ def _print(found: Report, page_file: Path | None, *, as_json: bool) -> None:
 
 def _write(file: Path, found: Report) -> None:
     """The page, and the groups as CSV and Parquet beside it."""
-    written = f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC"
     try:
-        file.write_text(page(found, title="What it cost", written=written), encoding="utf-8")
-        with file.with_suffix(".csv").open("w", newline="", encoding="utf-8") as sheet:
-            write_csv(found, sheet)
-        write_parquet(found, file.with_suffix(".parquet"))
+        write_page(found, file)
     except OSError as error:
         reason = error.strerror or "it cannot be written"
         raise bad("", "--html", str(file), f"{reason}; allowed: a file in a folder that is there") from None

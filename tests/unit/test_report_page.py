@@ -22,6 +22,7 @@ from groundplan.focus.workloads import Charged, Designed, Observed, workload_lin
 from groundplan.refusal import BadInput
 from groundplan_operate.command_line import groundplan
 from groundplan_runtime.integrations.bill import Bill
+from groundplan_runtime.integrations.bill_report import write_report
 from groundplan_runtime.integrations.bill_sheet import write_parquet
 
 SCRIPT = "<script>document.title='run'</script>"
@@ -149,6 +150,18 @@ def test_the_command_writes_the_page_and_both_beside_it(tmp_path: Path) -> None:
     bill = write(tmp_path / "bill.csv", MONTH)
     groundplan(["report", "--focus", str(bill), "--html", str(tmp_path / "cost.html")], standalone_mode=False)
     assert {"cost.html", "cost.csv", "cost.parquet"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_the_function_writes_page_sheets_and_json_and_names_what_it_could_not_read(tmp_path: Path) -> None:
+    good, bad = write(tmp_path / "good.csv", MONTH), tmp_path / "bad.csv"
+    bad.write_text("nothing of FOCUS\n")
+    (tmp_path / "made").mkdir()
+    found = write_report([good, bad], tmp_path / "made")
+    assert {file.name for file in (tmp_path / "made").iterdir()} == {
+        f"cost.{ending}" for ending in ("html", "csv", "parquet", "json")
+    }
+    assert found.totals[0].sums.billed == answer(MONTH)[()].billed
+    assert "bad.csv: refused" in (tmp_path / "made/cost.html").read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
