@@ -73,14 +73,14 @@ def compose(
         EndpointRules(),
         _ceilings(environment, workloads),
     )
-    package, tables_package = (
+    package, tables_package, bills_package = (
         FunctionPackage(
             requirements=root / "runtime" / lock,
             sources=[root / "groundplan", root / "runtime/groundplan_runtime"],
             architecture=environment.architecture,
             cache=root / ".groundplan/functions",
         )
-        for lock in ("requirements.lock", "tables.lock")
+        for lock in ("requirements.lock", "tables.lock", "bills.lock")
     )
     platform = Platform(app, "Platform", names=names)
     network = Network(app, "Network", names=names, platform=platform)
@@ -135,7 +135,7 @@ def compose(
             for workload, found, pin in _served(root, environment, workloads, releases or {})
         ],
         spend=_spend(app, names, package, platform, training, workloads),
-        cost_report=CostReport(app, "CostReport", names=names, lake=lake, package=package),
+        cost_report=CostReport(app, "CostReport", names=names, lake=lake, package=bills_package),
         billing=Billing(app, "Billing", names=names, payer=environment.accounts.payer, workloads=workloads)
         if environment.accounts.payer
         else None,

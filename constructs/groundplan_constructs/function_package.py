@@ -15,7 +15,8 @@ from typing import Literal
 
 # Lambda's newest Python at the time of writing; `host` packages are for the Python that runs this file.
 PYTHON_VERSION = "3.14"
-_PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+# Amazon Linux 2023, on which it runs, has glibc 2.34: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+_PLATFORMS = {"arm64": "aarch64-manylinux_2_28", "x86_64": "x86_64-manylinux_2_28"}
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "ruff.toml")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold
 
