@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ValidationError
 
 from groundplan.canonical import digest
+from groundplan.gate.figures import Share
 from groundplan.gate.verdict import Verdict
 from groundplan.json_value import Json, mapping, sequence
 from groundplan.names import Names
@@ -149,7 +150,7 @@ def model_card(workload: Workload, properties: Properties, verdict: Verdict) -> 
             "name": f"{row.name}.{verdict.key_metric}",
             "type": "number",
             "value": row.candidate.value,
-            "notes": f"{row.candidate.right} of {row.candidate.samples}; 95 % between {row.candidate.low:.4f} and "
+            "notes": f"{_counted(row.candidate)}; 95 % between {row.candidate.low:.4f} and "
             f"{row.candidate.high:.4f}; {row.judgement}",
         }
         for row in verdict.rows
@@ -236,6 +237,10 @@ def unfit(package: Package) -> str:
     if package.approval != "Approved":
         return f"{package.name}: it is {package.approval}; a person approves it: groundplan approve {package.name}"
     return ""
+
+
+def _counted(figure: Share) -> str:
+    return f"{figure.samples} samples" if figure.right is None else f"{figure.right} of {figure.samples}"
 
 
 class Decision(Values):

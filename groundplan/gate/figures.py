@@ -8,9 +8,12 @@ Z = 1.959964  # of 95 per cent, two-sided
 
 @dataclass(frozen=True)
 class Share:
-    """`right` of `samples`, and the interval in which the true share lies with 95 per cent confidence."""
+    """`right` of `samples`, and the interval in which the true share lies with 95 per cent confidence.
 
-    right: int
+    `right` is None for a metric that counts no right answers.
+    """
+
+    right: int | None
     samples: int
     value: float
     low: float

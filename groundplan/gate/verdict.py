@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Literal
 
 from groundplan.gate.figures import Change, Share, change, share
 from groundplan.gate.held_out import HeldOut
+from groundplan.gate.scores import SCORED, Scored, moved, score_of, scored
 from groundplan.planner import Market, plan
 from groundplan.planner.report import as_json as plan_as_json
 from groundplan.refusal import bad
@@ -129,14 +131,20 @@ def judge(
     one that failed, and counts as wrong. Raises BadInput when the answers are not as many as the samples, and for a
     key metric that answers alone cannot show.
     """
-    if workload.key_metric != "accuracy":
-        where = f"workloads/{workload.name}/workload.toml"
-        raise bad(where, "key_metric", workload.key_metric, "the gate judges by right and wrong answers: accuracy")
+    metric = SCORED.get(workload.key_metric)
+    if workload.key_metric != "accuracy" and metric is None:
+        where, allowed = f"workloads/{workload.name}/workload.toml", ", ".join(["accuracy", *sorted(SCORED)])
+        raise bad(where, "key_metric", workload.key_metric, f"the gate judges by one of: {allowed}")
     for who, given in ((candidate, answers), *((in_service,) if in_service else ())):
         if len(given) != len(held_out.samples):
             raise bad(who, "answers", len(given), f"one for each of the {len(held_out.samples)} samples is required")
-    rows = tuple(_rows(workload, held_out, answers, in_service))
+    if metric:
+        _two_kinds(held_out)
+        rows = tuple(_scored_rows(workload, metric, held_out, answers, in_service))
+    else:
+        rows = tuple(_rows(workload, held_out, answers, in_service))
     checks = [
+        *([_numbers(answers)] if metric else []),
         _finite("answers", [at for at, one in enumerate(answers, 1) if one and one.strip().lower() in _NOT_FINITE]),
         _answered(answers),
         _reported(workload, reported),
@@ -185,6 +193,70 @@ def _rows(
     return rows
 
 
+def _two_kinds(held_out: HeldOut) -> None:
+    for at, expected in enumerate(held_out.expected, 1):
+        if expected not in ("0", "1"):
+            raise bad(f"held-out set: sample {at}", "expected", expected, "allowed for scores: 1 for yes, 0 for no")
+
+
+def _scored_rows(
+    workload: Workload, metric: Scored, held_out: HeldOut, answers: Answers, in_service: tuple[str, Answers] | None
+) -> Sequence[Row]:
+    """The same order as of `_rows`."""
+    truths = [one == "1" for one in held_out.expected]
+
+    def numbers(given: Answers) -> list[float]:
+        return [score_of(one, truth) for one, truth in zip(given, truths, strict=True)]
+
+    serving = numbers(in_service[1]) if in_service else None
+    rule = numbers(held_out.baseline) if held_out.baseline else None
+    of = (numbers(answers), serving, rule)
+    places: dict[str, list[int]] = {OVERALL: list(range(len(truths)))}
+    for names in held_out.slices.values():
+        found: dict[str, list[int]] = {}
+        for at, name in enumerate(names):
+            if name:
+                found.setdefault(name, []).append(at)
+        places |= dict(sorted(found.items()))
+    return [_scored_row(workload, metric, name, truths, of, at) for name, at in places.items()]
+
+
+def _scored_row(
+    workload: Workload,
+    metric: Scored,
+    name: str,
+    truths: Sequence[bool],
+    of: tuple[Sequence[float], Sequence[float] | None, Sequence[float] | None],
+    at: Sequence[int],
+) -> Row:
+    here = [truths[one] for one in at]
+    rarer = min(sum(here), len(here) - sum(here))
+    least = workload.gate.least_samples
+    floor, tolerance = _asked(workload, name)
+    if not rarer:
+        nothing = Share(None, len(here), 0.0, 0.0, 1.0)
+        judgement: Judgement = "failed" if name == OVERALL else "not judged"
+        reason = f"all of its {len(here)} samples have the same true answer"
+        return Row(name, nothing, None, None, None, floor, tolerance, judgement, (reason,))
+    figure = scored(metric, [of[0][one] for one in at], here)
+    serving, rule = (scored(metric, [scores[one] for one in at], here) if scores else None for scores in of[1:])
+    against = moved(figure, serving) if serving else None
+    reasons = _reasons(figure, against, floor, tolerance)
+    judgement = "failed" if reasons else "passed"
+    if rarer < least:
+        judgement = "failed" if name == OVERALL else "not judged"
+        reasons = [f"{rarer} samples of the rarer answer; at least {least} are needed to judge it"]
+    return Row(name, figure, serving, rule, against, floor, tolerance, judgement, tuple(reasons))
+
+
+def _asked(workload: Workload, name: str) -> tuple[Decimal | None, Decimal]:
+    """The floor and the tolerated fall of a row."""
+    gate, quality = workload.gate, workload.drivers.quality
+    if name == OVERALL:
+        return quality.floor, gate.tolerance
+    return quality.slices.get(name), gate.slice_tolerances.get(name, gate.slice_tolerance)
+
+
 def _right(answers: Answers | None, truth: Sequence[str]) -> Sequence[bool]:
     if answers is None:
         return [False] * len(truth)
@@ -203,14 +275,12 @@ def _row(
     better = sum(times for (candidate, serving, _), times in outcomes.items() if candidate and not serving)
     worse = sum(times for (candidate, serving, _), times in outcomes.items() if serving and not candidate)
     figure, against = share(of[0], samples), change(better, worse, samples) if served else None
-    gate, quality = workload.gate, workload.drivers.quality
-    floor = quality.floor if name == OVERALL else quality.slices.get(name)
-    tolerance = gate.tolerance if name == OVERALL else gate.slice_tolerances.get(name, gate.slice_tolerance)
+    floor, tolerance = _asked(workload, name)
     reasons = _reasons(figure, against, floor, tolerance)
     judgement: Judgement = "failed" if reasons else "passed"
-    if samples < gate.least_samples:
+    if samples < (least := workload.gate.least_samples):
         judgement = "failed" if name == OVERALL else "not judged"
-        reasons = [f"{samples} samples; at least {gate.least_samples} are needed to judge it"]
+        reasons = [f"{samples} samples; at least {least} are needed to judge it"]
     serving, rule = share(of[1], samples) if served else None, share(of[2], samples) if ruled else None
     return Row(name, figure, serving, rule, against, floor, tolerance, judgement, tuple(reasons))
 
@@ -218,14 +288,37 @@ def _row(
 def _reasons(figure: Share, against: Change | None, floor: Decimal | None, tolerance: Decimal) -> list[str]:
     """Why a row fails: compared exactly, in whole samples, not as rounded fractions."""
     reasons: list[str] = []
-    if floor is not None and figure.right < floor * figure.samples:
+    if floor is not None and _exactly(figure) < floor:
         reasons.append(f"{figure.value:.4f} is below the floor of {floor}")
     if against is not None:
-        fallen = -round(against.value * figure.samples)
-        if fallen > tolerance * figure.samples:
+        in_samples = figure.right is not None
+        fallen = -round(against.value * figure.samples) if in_samples else -Decimal(str(round(against.value, 12)))
+        if fallen > tolerance * (figure.samples if in_samples else 1):
             chance = "" if against.certain else " (which chance alone may explain)"
             reasons.append(f"falls by {-against.value:.4f}, more than the {tolerance} tolerated{chance}")
     return reasons
+
+
+def _exactly(figure: Share) -> Fraction:
+    """Its value, without what floating point adds to a share."""
+    if figure.right is None:
+        return Fraction(str(round(figure.value, 12)))
+    return Fraction(figure.right, figure.samples)
+
+
+def _numbers(answers: Answers) -> Check:
+    wrong = [at for at, one in enumerate(answers, 1) if one is not None and not _is_number(one)]
+    if wrong:
+        return Check("scores", "failed", f"{len(wrong)} answers are no number, the first to sample {wrong[0]}")
+    return Check("scores", "passed", "each is a number")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _finite(name: str, places: Sequence[int]) -> Check:
@@ -267,10 +360,10 @@ def _floors_are_sampled(workload: Workload, rows: Sequence[Row]) -> Check:
 
 def _baseline(workload: Workload, overall: Row) -> Check:
     rule = overall.baseline
-    quality = Decimal(rule.right) / rule.samples if rule else workload.baseline.quality
+    quality = _exactly(rule) if rule else Fraction(workload.baseline.quality)
     how = "measured on the same samples" if rule else "declared, not measured on these samples"
-    beats = overall.candidate.right > quality * overall.candidate.samples
-    says = f"{overall.candidate.value:.4f} against {quality:.4f} of the simple rule, {how}"
+    beats = _exactly(overall.candidate) > quality
+    says = f"{overall.candidate.value:.4f} against {float(quality):.4f} of the simple rule, {how}"
     return Check("simple rule", "passed" if beats else "failed", says)
 
 
@@ -298,7 +391,7 @@ def _planned(
         return {}, Check("plan", "failed", "the workload has no [model.custom]: nothing here serves a trained model")
     if not all(math.isfinite(number) and number > 0 for number in numbers):
         return {}, Check("plan", "failed", "not planned again: the speed was not measured")
-    measured = {name: Decimal(figure.right) / figure.samples for name, figure in figures.items()}
+    measured = {name: _planned_quality(figure) for name, figure in figures.items()}
     # A floor that is missed has failed a row already: what is asked here is what the speed costs.
     floors = workload.drivers.quality
     slices = {name: max(measured.get(name, floor), floor) for name, floor in floors.slices.items()}
@@ -320,6 +413,11 @@ def _planned(
         was = f"{before.chosen.option.architecture} on {before.chosen.option.runs_on}"
         return document, Check("plan", "passed", f"{what}, {ceiling}; it was {was} before it was measured")
     return document, Check("plan", "passed", f"{what}, {ceiling}")
+
+
+def _planned_quality(figure: Share) -> Decimal:
+    exactly = _exactly(figure)
+    return Decimal(exactly.numerator) / exactly.denominator
 
 
 def _speeds(custom: Custom, speed: Speed) -> dict[str, Any]:

@@ -210,8 +210,9 @@ def test_answers_and_samples_are_as_many() -> None:
 
 
 def test_a_metric_that_answers_alone_cannot_show_is_refused() -> None:
-    with pytest.raises(BadInput, match="key_metric"):
-        judged({}, workload=read_workload(ROOT, "fraud-scorer"))
+    of = workload().model_copy(update={"key_metric": "loss"})
+    with pytest.raises(BadInput, match=r"key_metric: 'loss'.*accuracy, average_precision, roc_auc"):
+        judged({}, workload=of, reported={"loss": 0.1})
 
 
 def test_the_verdict_is_json() -> None:
