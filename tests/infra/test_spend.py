@@ -1,0 +1,112 @@
+"""What may be spent: whose budgets there are, who may stop what, and what the paying account adds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from cdk_nag import AwsSolutionsChecks
+
+from groundplan.environment import read_environment
+from groundplan.names import Names
+from groundplan.workload import read_workloads
+from stacks.billing import Billing
+
+ROOT = Path(__file__).parents[2]
+PAYER = "123412341234"
+
+
+def budgets(assembly: Any) -> dict[str, Mapping[str, Any]]:
+    return {
+        one["Properties"]["Budget"]["BudgetName"]: one["Properties"]
+        for _, _, one in assembly.resources("AWS::Budgets::Budget")
+    }
+
+
+def test_each_account_and_each_workload_has_a_ceiling_that_tells_before_and_when_it_is_passed(assembly: Any) -> None:
+    found, names = budgets(assembly), assembly.names
+    wanted = {names.budget("account", one) for one in ("application", "ai", "data")}
+    wanted |= {names.budget("workload", one.name) for one in read_workloads(ROOT)}
+    assert set(found) == wanted
+    for name, budget in found.items():
+        thresholds = [
+            (one["Notification"]["NotificationType"], one["Notification"]["Threshold"])
+            for one in budget["NotificationsWithSubscribers"]
+        ]
+        assert thresholds == [("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)], name
+    digits = found[names.budget("workload", "digit-reader")]
+    assert digits["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    assert digits["Budget"]["CostFilters"] == {"TagKeyValue": ["user:workload$digit-reader"]}
+    assert {tag["Key"]: tag["Value"] for tag in digits["ResourceTags"]}["owner"] == "vision-team"
+
+
+def test_the_action_attaches_a_policy_that_only_denies_to_a_role_that_begins_jobs(assembly: Any) -> None:
+    [(_, _, action)] = assembly.resources("AWS::Budgets::BudgetsAction")
+    properties = action["Properties"]
+    assert (properties["ActionType"], properties["ApprovalModel"]) == ("APPLY_IAM_POLICY", "AUTOMATIC")
+    [role] = properties["Definition"]["IamActionDefinition"]["Roles"]
+    assert "MachineRole" in str(role)
+    [policy] = [
+        one["Properties"]
+        for stack, logical_id, one in assembly.resources("AWS::IAM::ManagedPolicy")
+        if stack == "Spend-ai" and logical_id.startswith("DenyPolicy")
+    ]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert not {"Roles", "Users", "Groups"} & set(policy), "until a ceiling is passed nobody is bound by it"
+
+
+def test_the_stopper_of_production_holds_no_action_that_ends_an_endpoint(assemblies: Mapping[str, Any]) -> None:
+    for name, may in (("prod", False), ("dev", True)):
+        policies = assemblies[name].resources("AWS::IAM::ManagedPolicy")
+        text = str([policy for stack, _, policy in policies if stack == "Spend-ai"])
+        assert ("sagemaker:DeleteEndpoint'" in text) is may, name
+        assert "sagemaker:StopTrainingJob" in text
+
+
+def test_a_bill_that_does_not_come_rings(assembly: Any) -> None:
+    [alarm] = [
+        one["Properties"]
+        for stack, _, one in assembly.resources("AWS::CloudWatch::Alarm")
+        if stack == "CostReport" and one["Properties"].get("Namespace") == "Groundplan/Cost"
+    ]
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["Threshold"] == 48
+
+
+def test_the_bucket_of_bills_admits_the_exports_of_named_accounts_alone(assembly: Any) -> None:
+    [policy] = [one for stack, _, one in assembly.resources("AWS::S3::BucketPolicy") if stack == "CostReport"]
+    admitted = [one for one in policy["Properties"]["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
+    accounts = {one["Condition"]["StringEquals"]["aws:SourceAccount"] for one in admitted}
+    assert accounts == set(assembly.environment.exporters())
+    for one in admitted:
+        assert one["Condition"]["ArnLike"]["aws:SourceArn"]
+
+
+def test_queries_over_bills_are_bounded(assembly: Any) -> None:
+    [(_, _, group)] = assembly.resources("AWS::Athena::WorkGroup")
+    configuration = group["Properties"]["WorkGroupConfiguration"]
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    assert configuration["BytesScannedCutoffPerQuery"] == 10 * 1024**3
+
+
+@pytest.mark.parametrize("email", [None, "finance@example.com"])
+def test_the_paying_account_exports_everything_and_watches_where_somebody_reads(
+    tmp_path: Path, email: str | None
+) -> None:
+    environment = read_environment(ROOT, "dev").model_copy(update={"alarm_email": email})
+    app = cdk.App(outdir=str(tmp_path), analytics_reporting=False)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
+    Billing(app, "Billing", names=Names(environment), payer=PAYER, workloads=read_workloads(ROOT))
+    [artifact] = app.synth().stacks
+    assert artifact.environment.account == PAYER
+    assert artifact.environment.region == "us-east-1"
+    kinds = [one["Type"] for one in artifact.template["Resources"].values()]
+    assert kinds.count("AWS::BCMDataExports::Export") == 1
+    watched = {"AWS::CE::AnomalyMonitor", "AWS::CE::AnomalySubscription", "AWS::Budgets::Budget"}
+    assert watched & set(kinds) == (watched if email else set())
+    [export] = [one for one in artifact.template["Resources"].values() if one["Type"].endswith("::Export")]
+    place = export["Properties"]["Export"]["DestinationConfigurations"]["S3Destination"]
+    assert place["S3Bucket"] == Names(environment).costs_bucket()
+    assert place["S3Prefix"] == f"exports/{PAYER}"
