@@ -134,7 +134,7 @@ def compose(
             )
             for workload, found, pin in _served(root, environment, workloads, releases or {})
         ],
-        spend=_spend(app, names, package, platform, training, workloads),
+        spend=_spend(app, names, package, lake, platform, training, workloads),
         cost_report=CostReport(app, "CostReport", names=names, lake=lake, package=bills_package),
         billing=Billing(app, "Billing", names=names, payer=environment.accounts.payer, workloads=workloads)
         if environment.accounts.payer
@@ -166,6 +166,7 @@ def _spend(
     app: cdk.App,
     names: Names,
     package: FunctionPackage,
+    lake: DataLake,
     platform: Platform,
     training: Training,
     workloads: Sequence[Workload],
@@ -181,7 +182,9 @@ def _spend(
     application = Spend(app, "Spend-application", names=names, account="application", package=package)
     if accounts.data == accounts.ai:
         return (application, ai)
-    return (application, ai, Spend(app, "Spend-data", names=names, account="data", package=package))
+    # The lake's key: a role that may decrypt what the lake holds may do so with any key of that account.
+    data = Spend(app, "Spend-data", names=names, account="data", package=package, key=lake.key)
+    return (application, ai, data)
 
 
 def _served(

@@ -42,25 +42,24 @@ SpendAccount = Literal["application", "ai", "data"]
 
 
 class Spend(AccountStack):
-    """The account's budget; AWS Budgets' letters, through one function, to people."""
+    """The account's budget; AWS Budgets' letters, through one function, to people. Without a `key` it has its own."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, account: SpendAccount, package: FunctionPackage
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        account: SpendAccount,
+        package: FunctionPackage,
+        key: EncryptionKey | None = None,
     ) -> None:
         super().__init__(scope, construct_id, names=names, account=account, description="What the account may cost")
         environment, self._package = names.environment, package
         self.budgets = environment.budgets
-        key = EncryptionKey(
-            self,
-            "Key",
-            alias=f"{names.stem}-spend-{account}",
-            retain=environment.retain_data,
-            existing_arn=getattr(environment.existing, f"{account}_key_arn"),
-        )
-        key.allow_log_groups()
-        for sid, service in (("Alarms", "cloudwatch"), ("Budgets", "budgets"), ("Events", "events")):
-            key.allow_service(sid, f"{service}.amazonaws.com")
-        self.key = key.key
+        own = key or self._own_key(account)
+        own.allow_service("Budgets", "budgets.amazonaws.com")
+        self.key, self.own_key = own.key, own
         self.alarms = AlarmTopic(
             self,
             "Alarms",
@@ -85,6 +84,19 @@ class Spend(AccountStack):
         )
         ceiling = self.budgets.accounts.get(account, environment.monthly_cost_ceiling_usd)
         self.budget = self.add_budget(self, "account", account, ceiling) if ceiling else None
+
+    def _own_key(self, account: SpendAccount) -> EncryptionKey:
+        environment = self.names.environment
+        key = EncryptionKey(
+            self,
+            "Key",
+            alias=f"{self.names.stem}-spend-{account}",
+            retain=environment.retain_data,
+            existing_arn=getattr(environment.existing, f"{account}_key_arn"),
+        )
+        key.allow_log_groups()
+        key.allow_service("Alarms", "cloudwatch.amazonaws.com")
+        return key
 
     def add_budget(
         self, scope: Construct, kind: str, name: str, limit_usd: Decimal, tags: Mapping[str, str] | None = None
@@ -186,6 +198,7 @@ class AiSpend(Spend):
 
     def _stop(self, platform: Platform) -> None:
         budgets = self.budgets
+        self.own_key.allow_service("Events", "events.amazonaws.com")  # to the dead-letter queue
         stop = self.function(
             "Stop",
             "stopper",

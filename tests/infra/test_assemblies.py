@@ -108,7 +108,7 @@ def test_every_bucket_is_private_versioned_encrypted_and_logged(assembly: Any) -
 
 def test_plain_http_and_old_tls_are_refused_by_every_bucket(assembly: Any) -> None:
     policies = list(assembly.resources("AWS::S3::BucketPolicy"))
-    assert len(policies) == 9
+    assert len(policies) == 10
     for _, _, policy in policies:
         denies = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
         conditions = json.dumps([statement["Condition"] for statement in denies])

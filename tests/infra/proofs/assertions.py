@@ -254,7 +254,8 @@ class _Assertions:
             if service == PEOPLE:
                 yield from self._becomes(role, source)
                 continue
-            arn = source.format(here=f"{self.region}:{role.account}", stem=self.world.names.stem)
+            here = f"{self.region}:{role.account}"
+            arn = source.format(here=here, account=role.account, stem=self.world.names.stem)
             context = {"aws:SourceArn": arn, "aws:SourceAccount": role.account} if source else {}
             asked = call("sts:AssumeRole", role.arn, context)
             yield self._asks(ASSUMED, _service(service), asked, allowed=True)
@@ -409,6 +410,18 @@ class _Assertions:
             for topic in alarm.properties.get("AlarmActions", ()):
                 yield "cloudwatch.amazonaws.com", call("sns:Publish", topic, source)
                 yield from encrypted("cloudwatch.amazonaws.com", topic, source)
+        for subscription in world.of_type("AWS::SNS::Subscription"):
+            if subscription.properties["Protocol"] == "lambda":
+                source = {"aws:SourceArn": subscription.properties["TopicArn"]}
+                yield "sns.amazonaws.com", call("lambda:InvokeFunction", subscription.properties["Endpoint"], source)
+        for budget in world.of_type("AWS::Budgets::Budget"):
+            arn = f"arn:aws:budgets::{budget.account}:budget/{budget.properties['Budget']['BudgetName']}"
+            source = {"aws:SourceArn": arn, "aws:SourceAccount": budget.account}
+            for notified in budget.properties["NotificationsWithSubscribers"]:
+                for reader in notified["Subscribers"]:
+                    yield "budgets.amazonaws.com", call("sns:Publish", reader["Address"], source)
+                    yield from encrypted("budgets.amazonaws.com", reader["Address"], source)
+        yield from self._exports()
         for group in world.of_type("AWS::Logs::LogGroup"):
             if key := group.properties.get("KmsKeyId"):
                 source = {"kms:EncryptionContext:aws:logs:arn": group.arn.removesuffix(":*")}
@@ -428,6 +441,20 @@ class _Assertions:
                     f"arn:aws:s3:::{logging['DestinationBucketName']}/{logging.get('LogFilePrefix', '')}2026-11-21"
                 )
                 yield "logging.s3.amazonaws.com", call("s3:PutObject", where, source)
+
+    def _exports(self) -> Iterator[tuple[str, Call]]:
+        """Bills of the accounts that export: https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html"""
+        names = self.world.names
+        bucket = f"arn:aws:s3:::{names.costs_bucket()}"
+        [key] = [one.arn for one in self.world.of_type("AWS::KMS::Key") if one.stack == "DataLake"]
+        for account in names.environment.exporters():
+            for service, kind in (("bcm-data-exports", "bcm-data-exports"), ("billingreports", "cur")):
+                arn = f"arn:aws:{kind}:us-east-1:{account}:{'definition' if kind == 'cur' else 'export'}/one"
+                source = {"aws:SourceArn": arn, "aws:SourceAccount": account}
+                principal = f"{service}.amazonaws.com"
+                yield principal, call("s3:PutObject", f"{bucket}/exports/{account}/one.parquet", source)
+                yield principal, call("s3:GetBucketPolicy", bucket, source)
+                yield principal, call("kms:GenerateDataKey", key, source)
 
     def _asks(self, kind: str, caller: Caller, asked: Call, *, allowed: bool, layer: Layer = "all") -> Assertion:
         request = self.world.request(caller, asked.action, asked.resource, asked.keys)

@@ -305,19 +305,19 @@ def approver(world: World) -> Iterator[Call]:
         yield call("sagemaker:UpdateModelPackage", package, {"sagemaker:ModelApprovalStatus": word})
 
 
-def _of_a_function(world: World, stack: str, name: str, queue: str = "") -> Iterator[Call]:
+def _of_a_function(world: World, stack: str, name: str, keys: str) -> Iterator[Call]:
     """Its log, its key and where it gives up."""
     stream = one(world, "AWS::Logs::LogGroup", stack, name).arn.removesuffix("*") + "log-stream:one"
     for action in ("CreateLogStream", "PutLogEvents"):
         yield call(f"logs:{action}", stream)
     for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
-        yield call(f"kms:{action}", key(world, queue or stack))
+        yield call(f"kms:{action}", key(world, keys))
     yield call("sqs:SendMessage", one(world, "AWS::SQS::Queue", stack).arn)
 
 
 def _of_spending(world: World, stack: str, name: str) -> Iterator[Call]:
     """Both functions of a stack Spend tell people."""
-    yield from _of_a_function(world, stack, name)
+    yield from _of_a_function(world, stack, name, "DataLake" if stack == "Spend-data" else stack)
     yield call("sns:Publish", one(world, "AWS::SNS::Topic", stack, "Alarms").arn)
 
 
@@ -339,13 +339,14 @@ def stopper(world: World) -> Iterator[Call]:
     sagemaker = f"arn:aws:sagemaker:{here}"
     for kind in ("endpoint", "endpoint-config", "notebook-instance", "training-job"):
         for action in ("DescribeEndpoint", "DescribeEndpointConfig", "DescribeTrainingJob", "ListTags"):
-            yield call(f"sagemaker:{action}", f"{sagemaker}:{kind}/*")
+            yield call(f"sagemaker:{action}", f"{sagemaker}:{kind}/any")
     ours = {"aws:ResourceTag/environment": names.environment.name}
     yield call("sagemaker:StopTrainingJob", f"{sagemaker}:training-job/any", ours)
     for action in ("StartNotebookInstance", "StopNotebookInstance"):
         yield call(f"sagemaker:{action}", f"{sagemaker}:notebook-instance/any", ours)
     runs = f"arn:aws:s3:::{names.artefacts_bucket()}"
-    yield call("s3:ListBucket", runs, {"s3:prefix": "workloads/digit-reader/checkpoints/run/"})
+    for workload in ("digit-reader", "other-reader"):
+        yield call("s3:ListBucket", runs, {"s3:prefix": f"workloads/{workload}/checkpoints/run"})
     table = f"arn:aws:dynamodb:{here}:table/{names.lineage_table()}"
     for action in ("Query", "UpdateItem"):
         yield call(f"dynamodb:{action}", table, {"dynamodb:LeadingKeys": f"stopped/{names.stem}"})
