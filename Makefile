@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 ENV ?= local
+SINCE ?= origin/main
 PYTHON ?= python3
 BIN := .venv/bin
 GROUNDPLAN := $(BIN)/groundplan
@@ -11,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled modules are kept, also where the shell says otherwise: CDK's are large, and synthesis takes half the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo deploy diff destroy stop test check proofs bench pages lock
+.PHONY: help setup demo deploy diff review summary release destroy stop test check proofs bench pages lock
 
 help: ## list the words
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -71,6 +72,15 @@ deploy: setup ## deploy an environment: make deploy [ENV=local]
 
 diff: setup ## what a deployment would change
 	@$(GROUNDPLAN) diff -e $(ENV)
+
+review: setup ## plan, cost, training and gate of the workloads that changed: make review [SINCE=origin/main]
+	@$(GROUNDPLAN) review -e $(ENV) --since $(SINCE)
+
+summary: ## where CI shows what the review found
+	@cat .groundplan/review/summary.md >> "$${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+
+release: setup ## deploy the pins that changed: make release ENV=prod SINCE=COMMIT
+	@$(GROUNDPLAN) release -e $(ENV) --since $(SINCE)
 
 destroy: setup ## take an environment's stacks down, with what they hold
 	@$(GROUNDPLAN) destroy -e $(ENV)

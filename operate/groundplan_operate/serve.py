@@ -20,12 +20,19 @@ LONGEST_REASON = 300
 
 
 def serve(
-    accounts: Accounts, workload: Workload, release: Release, was: Release | None, show: Callable[[str], None]
+    accounts: Accounts,
+    workload: Workload,
+    release: Release,
+    was: Release | None,
+    show: Callable[[str], None],
+    *,
+    asks: bool = True,
 ) -> None:
     """Deploy what `release`, which is pinned, says.
 
     When that fails, `was` is pinned again before Refused is raised: the pin says what serves. A version that
-    CloudFormation sent back, on an alarm of its endpoint for one, is remembered as withdrawn.
+    CloudFormation sent back, on an alarm of its endpoint for one, is remembered as withdrawn. In AWS it asks before
+    permissions are widened, unless it `asks` nobody.
     """
     market = Market(read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor()))
     decided = plan(workload, market).chosen
@@ -36,7 +43,7 @@ def serve(
     show(f"cdk deploy Serving-{workload.name}, environment {accounts.environment.name}")
     try:
         with alone(accounts.root, accounts.environment.name):
-            _deploy(accounts, workload, show)
+            _deploy(accounts, workload, show, asks=asks)
     except (Refused, KeyboardInterrupt) as error:
         why = " ".join(str(error).split()) or "it was interrupted"
         after = _stack(accounts, workload)
@@ -61,9 +68,9 @@ def _nobody_asked(accounts: Accounts, workload: Workload) -> bool:
     return any(one["StateValue"] == "INSUFFICIENT_DATA" for one in found)
 
 
-def _deploy(accounts: Accounts, workload: Workload, show: Callable[[str], None]) -> None:
+def _deploy(accounts: Accounts, workload: Workload, show: Callable[[str], None], *, asks: bool) -> None:
     arguments = ["deploy", f"Serving-{workload.name}", "--exclusively"]
-    if not accounts.environment.embedded_aws:
+    if not accounts.environment.embedded_aws and asks:
         run_cdk(accounts, arguments)  # it asks before it widens permissions
         return
     run_cdk(
