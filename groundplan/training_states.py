@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
 from typing import Any
 
 BUSY = ["Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException"]
+EVALUATED_WITHIN_DAYS = 14  # a model that nobody put before the gate is no failure
 THROTTLED = "Lambda.TooManyRequestsException"
 
 
@@ -16,7 +17,8 @@ def training_states(partition: str, function: str) -> dict[str, Any]:
     The execution's input is what that function takes as `prepare`. Data that were prepared before, by the same code,
     are not prepared again; data that are not valid go into quarantine, and the execution fails with InvalidData. The
     very requests that the function answers go to SageMaker. Whatever comes of the training job, its claim is settled,
-    and the execution ends as the job does.
+    and the execution fails if the job does. Then it waits for the gate: `groundplan verify`, whoever runs it, tells
+    it the registered version, or that the model was stopped; no role in here may read the held-out set.
     """
 
     def launch(payload: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +90,24 @@ def training_states(partition: str, function: str) -> dict[str, Any]:
                 "Catch": [failed],
                 "Next": "Settle",
             },
-            "Settle": launch({"settle": settle}) | {"Output": "{% $states.input %}", "End": True},
+            "Settle": launch({"settle": settle}) | {"Output": "{% $states.input %}", "Next": "Evaluate"},
+            "Evaluate": launch(
+                {
+                    "evaluate": {
+                        "task_token": "{% $states.context.Task.Token %}",
+                        "workload": "{% $wish.workload %}",
+                        "training_job_name": "{% $states.input.training_job_name %}",
+                    }
+                }
+            )
+            | {
+                "Resource": f"arn:{partition}:states:::lambda:invoke.waitForTaskToken",
+                "TimeoutSeconds": EVALUATED_WITHIN_DAYS * 86400,
+                "Catch": [{"ErrorEquals": ["States.Timeout"], "Next": "NotEvaluated"}],
+                "Output": "{% $merge([$states.input, $states.result]) %}",
+                "End": True,
+            },
+            "NotEvaluated": {"Type": "Succeed", "Output": {"model_package_arn": None}},
             "SettleFailed": launch({"settle": settle | {"failure": "{% $failure.Cause %}"}}) | {"Next": "Failed"},
             "Failed": {"Type": "Fail", "Error": "{% $failure.Error %}", "Cause": "{% $failure.Cause %}"},
         },

@@ -107,6 +107,12 @@ class Training(AccountStack):
             [f"{bucket}/{prefix}" for prefix in known],
             wildcard="What was prepared, and what is in quarantine, of every workload's data.",
         )
+        allow(
+            "KeepWaiting",
+            ["s3:PutObject"],
+            [f"{bucket}/workloads/*/evaluations/*"],
+            wildcard="The executions that wait for the gate, of every workload.",
+        )
         allow("LookForPreparations", ["s3:ListBucket"], [bucket], conditions={"StringLike": {"s3:prefix": known}})
         allow(
             "SeeJobs",

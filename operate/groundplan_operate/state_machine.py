@@ -15,6 +15,9 @@ from groundplan_operate.accounts import Accounts
 from groundplan_runtime.integrations.claimed_run import WantedRun
 from groundplan_runtime.integrations.run_claims import RunClaims
 from groundplan_runtime.integrations.sagemaker import NotKnown, SageMaker
+from groundplan_runtime.integrations.waiting_executions import WaitingExecutions, evaluation_key
+
+EVALUATION_SECONDS = 60  # from the end of a job until its execution waits for the gate
 
 
 def launch_by_state_machine(accounts: Accounts, claims: RunClaims, wanted: WantedRun) -> str:
@@ -38,6 +41,17 @@ def launch_by_state_machine(accounts: Accounts, claims: RunClaims, wanted: Wante
                 raise Duplicate(claim)
             raise Refused(f"execution {launch_id} of {accounts.names.training_machine()}: {_why(told)}")
         time.sleep(pause)
+
+
+def wait_for_execution(accounts: Accounts, workload: str, training_job: str) -> bool:
+    """Whether the execution that made a training job has come to wait for the gate, in time."""
+    waiting = WaitingExecutions(accounts.client("s3", "ai"), accounts.names.artefacts_bucket())
+    deadline = time.monotonic() + EVALUATION_SECONDS
+    while waiting.get(evaluation_key(workload, training_job)) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def _start(accounts: Accounts, states: Any, wanted: WantedRun, launch_id: str) -> str:

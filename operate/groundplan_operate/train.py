@@ -20,7 +20,7 @@ from groundplan.preparation import SCRIPT as PREPARE
 from groundplan.preparation import code_of
 from groundplan.prepare_data import PREPROCESS
 from groundplan.prices import PriceBook, check_age, read_prices, today
-from groundplan.refusal import Refused, bad
+from groundplan.refusal import BadInput, Refused, bad
 from groundplan.release import is_release_file
 from groundplan.run_time import run_time
 from groundplan.training_request import KIT, Inputs, LaunchDefaults
@@ -34,7 +34,7 @@ from groundplan_operate.launch import How, claim_as_json, launch, run_claims
 from groundplan_operate.lineage import right_sizing, wait_for_run
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.registry import Registry
-from groundplan_operate.state_machine import launch_by_state_machine
+from groundplan_operate.state_machine import EVALUATION_SECONDS, launch_by_state_machine, wait_for_execution
 from groundplan_operate.trial import make_ready
 from groundplan_runtime.integrations.claimed_run import WantedRun
 
@@ -83,12 +83,43 @@ def train(
             claim = claim_as_json(duplicate.claim)
             click.echo(json.dumps({"training_jobs": [], "refused_claims": [claim]}, indent=2))
         raise
+    stopped = _evaluate(accounts, workload, job, show) if state_machine and follows else ""
     if as_json:
         click.echo(json.dumps({"training_jobs": [job]}, indent=2))
+    if stopped:
+        raise Refused(stopped)
     if job["status"] not in ("Completed", *RUNNING):
         raise Refused(
             f"training job {job['training_job_name']}: {job['status']}; {job['failure_reason'] or 'no reason'}"
         )
+
+
+def _evaluate(accounts: Accounts, workload: Workload, job: dict[str, Any], show: Callable[[str], None]) -> str:
+    """Put it before the gate, where this machine is the one that evaluates: the execution waits for it. Why it stops.
+
+    Adds `model_version` to the job: null where it was stopped or is not judged yet.
+    """
+    from groundplan_operate.verify import find_candidate, judge_and_register  # they import this module
+
+    name, environment = str(job["training_job_name"]), accounts.environment
+    job["model_version"] = None
+    if job["status"] != "Completed":
+        return ""
+    if not environment.embedded_aws:
+        show(f"the execution waits for the gate: groundplan verify {workload.name} -e {environment.name}")
+        return ""
+    if not wait_for_execution(accounts, workload.name, name):
+        show(f"the execution does not wait for the gate after {EVALUATION_SECONDS} s, and is not told")
+    try:
+        found = find_candidate(accounts, workload, name)
+        verdict, _, package = judge_and_register(accounts, workload, found, accounts)
+    except (BadInput, Refused) as error:
+        return f"{name} is not judged: {error}"
+    if package is None:
+        return f"{name} was stopped: {verdict.failures[0]}"
+    job["model_version"] = package.name
+    show(f"passed the gate; registered as {package.name}, which waits for: groundplan approve {package.name}")
+    return ""
 
 
 def train_workload(

@@ -37,6 +37,7 @@ from groundplan_operate.model_registry import ModelRegistry, check_package
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.pins import in_registry
 from groundplan_operate.train import launch_defaults
+from groundplan_runtime.integrations.waiting_executions import WaitingExecutions, evaluation_key, tell
 
 
 @click.command
@@ -78,18 +79,34 @@ def verify(
         found, version = copy_version(lake, accounts, workload, version, partial(click.echo, err=as_json))
     else:
         found = find_candidate(accounts, workload, candidate)
-    verdict, text = judge_candidate(accounts, workload, found, lake)
+    verdict, text, package = judge_and_register(accounts, workload, found, lake, version)
     if html:
         html.write_text(text, encoding="utf-8")
-    package = register(accounts, workload, found, verdict, text, version) if verdict.passed else None
-    if not verdict.passed:
-        _keep(accounts, workload, found.job, verdict, text)
     if as_json:
         click.echo(json.dumps(verdict.as_json() | {"model_package": package and _as_json(package)}, indent=2))
     else:
         _show(verdict, package)
     if not verdict.passed:
         raise Refused(f"{found.job} was stopped: {verdict.failures[0]}")
+
+
+def judge_and_register(
+    accounts: Accounts, workload: Workload, found: Candidate, lake: Accounts, version: str | None = None
+) -> tuple[Verdict, str, Package | None]:
+    """The verdict, its page, and the version that it is now; None when it was stopped.
+
+    The execution of the training state machine that made the run, if it waits, is told.
+    """
+    verdict, text = judge_candidate(accounts, workload, found, lake)
+    package = register(accounts, workload, found, verdict, text, version) if verdict.passed else None
+    if package is None:
+        _keep(accounts, workload, found.job, verdict, text)
+    waiting = WaitingExecutions(accounts.client("s3", "ai"), accounts.names.artefacts_bucket())
+    if token := waiting.get(evaluation_key(workload.name, found.job)):
+        registered = {"model_package_arn": package.arn, "model_version": package.name} if package else None
+        failure = "" if package else verdict.failures[0]
+        tell(accounts.client("stepfunctions", "ai"), token, output=registered, failure=failure)
+    return verdict, text, package
 
 
 def judge_candidate(

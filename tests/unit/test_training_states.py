@@ -21,7 +21,7 @@ def after(name: str) -> Iterator[str]:
 def paths(name: str) -> Iterator[list[str]]:
     """Every way from a state to an end."""
     further = list(after(name))
-    if not further:
+    if not further or "End" in STATES[name]:
         yield [name]
     for one in further:
         yield from ([name, *rest] for rest in paths(one))
@@ -30,14 +30,18 @@ def paths(name: str) -> Iterator[list[str]]:
 def test_every_way_goes_through_a_claim_a_job_and_a_settled_claim() -> None:
     ways = list(paths(MACHINE["StartAt"]))
     look, make = ["LookForData", "IsPrepared"], ["Prepare", "Prepared"]
-    trained, failed = ["Claim", "Train", "Settle"], ["Claim", "Train", "SettleFailed", "Failed"]
-    assert sorted(ways) == [
-        [*look, *trained],
-        [*look, *failed],
-        [*look, *make, *trained],
-        [*look, *make, *failed],
-        [*look, "Prepare", "Unprepared"],
-    ]
+    trained, failed = ["Claim", "Train", "Settle", "Evaluate"], ["Claim", "Train", "SettleFailed", "Failed"]
+    assert sorted(ways) == sorted(
+        [
+            [*look, *trained],
+            [*look, *trained, "NotEvaluated"],
+            [*look, *failed],
+            [*look, *make, *trained],
+            [*look, *make, *trained, "NotEvaluated"],
+            [*look, *make, *failed],
+            [*look, "Prepare", "Unprepared"],
+        ]
+    )
 
 
 def test_data_that_were_prepared_before_are_not_prepared_again() -> None:
@@ -60,8 +64,16 @@ def test_sagemaker_gets_the_very_request_of_the_claim_once() -> None:
 
 def test_the_function_is_asked_again_when_it_is_busy() -> None:
     asked: dict[str, Any] = {name: state for name, state in STATES.items() if "lambda" in state.get("Resource", "")}
-    assert sorted(asked) == ["Claim", "LookForData", "Prepared", "Settle", "SettleFailed", "Unprepared"]
+    assert sorted(asked) == ["Claim", "Evaluate", "LookForData", "Prepared", "Settle", "SettleFailed", "Unprepared"]
     for state in asked.values():
         retried = {error for retry in state["Retry"] for error in retry["ErrorEquals"]}
         assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException"} <= retried
         assert "States.ALL" not in retried, "a duplicate stays one"
+
+
+def test_the_execution_waits_for_the_gate_and_a_model_that_nobody_judges_is_no_failure() -> None:
+    evaluate = STATES["Evaluate"]
+    assert evaluate["Resource"].endswith(":lambda:invoke.waitForTaskToken")
+    assert "{% $states.context.Task.Token %}" in evaluate["Arguments"]["Payload"]["evaluate"].values()
+    assert [catch["ErrorEquals"] for catch in evaluate["Catch"]] == [["States.Timeout"]], "a stopped model fails it"
+    assert STATES["NotEvaluated"]["Type"] == "Succeed"

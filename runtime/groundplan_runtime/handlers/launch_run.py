@@ -21,6 +21,7 @@ from groundplan_runtime.integrations.preparations import Preparations
 from groundplan_runtime.integrations.run_claims import RunClaims
 from groundplan_runtime.integrations.sagemaker import SageMaker
 from groundplan_runtime.integrations.stored_launch import StoredLaunch, inputs_of
+from groundplan_runtime.integrations.waiting_executions import WaitingExecutions, evaluation_key
 from groundplan_runtime.launch_settings import Settings
 
 logger = Logger()
@@ -33,6 +34,7 @@ class _Account:
     claims: RunClaims
     stored: StoredLaunch
     preparations: Preparations
+    waiting: WaitingExecutions
 
 
 @cache
@@ -53,6 +55,7 @@ def _account() -> _Account:
             image_runs=settings.image_runs,
         ),
         Preparations(api.client("s3", config=CONFIG), settings.artefacts_bucket),
+        WaitingExecutions(api.client("s3", config=CONFIG), settings.artefacts_bucket),
     )
 
 
@@ -144,10 +147,18 @@ def _settle(claimed: Mapping[str, Any]) -> dict[str, Any]:
     return {"status": now.status}
 
 
+def _evaluate(waiting: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the token of an execution that waits for the gate's word on a job."""
+    key = evaluation_key(str(waiting["workload"]), str(waiting["training_job_name"]))
+    _account().waiting.put(key, str(waiting["task_token"]))
+    return {}
+
+
 STEPS = {
     "prepare": _prepare,
     "prepared": _prepared,
     "unprepared": _unprepared,
     "claim": _claim,
     "settle": _settle,
+    "evaluate": _evaluate,
 }

@@ -128,6 +128,9 @@ def launching(world: World) -> Iterator[Call]:
         yield call("ssm:GetParameter", f"arn:aws:ssm:{here}:parameter{names.launch_parameter(workload)}")
         code = f"{names.artefacts_bucket()}/workloads/{workload}/code/one"
         yield call("s3:GetObject", f"arn:aws:s3:::{code}/workload.toml")
+        yield call(
+            "s3:PutObject", f"arn:aws:s3:::{names.artefacts_bucket()}/workloads/{workload}/evaluations/one.json"
+        )
         for part in ("preparations", "quarantine"):
             known = f"workloads/{workload}/{part}/one.json"
             yield call("s3:ListBucket", f"arn:aws:s3:::{names.artefacts_bucket()}", {"s3:prefix": known})

@@ -1,4 +1,4 @@
-"""From data to a model by one state machine: validated, preprocessed once, trained; invalid data are quarantined."""
+"""From data to a registered model by one state machine: validated, preprocessed once, trained, judged, registered."""
 
 import json
 import re
@@ -66,24 +66,46 @@ def preparations(deployed: Any) -> list[str]:
     return [name for name in names if name.endswith("-prepare")]
 
 
-def test_data_are_validated_and_preprocessed_once_for_two_trainings(
-    deployed: Any, train: Callable[..., subprocess.CompletedProcess[str]], log_of: Any
+def execution(deployed: Any, until: Any) -> dict[str, Any]:
+    """The newest execution, at its end."""
+    states, accounts = deployed.client("stepfunctions"), deployed.accounts
+    machine = f"arn:aws:states:{accounts.environment.region}:{accounts.environment.accounts.ai}:stateMachine"
+    arn = f"{machine}:{accounts.names.training_machine()}"
+    newest = states.list_executions(stateMachineArn=arn)["executions"][0]["executionArn"]
+    return until(
+        lambda: (told := states.describe_execution(executionArn=newest))["status"] != "RUNNING" and told,
+        "the end of the execution",
+    )
+
+
+def test_data_are_prepared_once_for_two_trainings_and_the_model_that_passes_the_gate_is_registered(
+    deployed: Any, train: Callable[..., subprocess.CompletedProcess[str]], log_of: Any, until: Any
 ) -> None:
     before = preparations(deployed)
-    first = train(epochs=3)
-    assert first.returncode == 0, first.stderr
+    stopped = train(epochs=2)
+    assert stopped.returncode == 1
+    assert "was stopped: " in stopped.stderr
+    told = execution(deployed, until)
+    assert (told["status"], told["error"]) == ("FAILED", "StoppedAtTheGate")
     [made] = preparations(deployed)[len(before) :]
     assert [line for line in log_of(made) if "every byte" in line or line == "preprocessed"] == [
         "every byte is the one that was ingested",
         "preprocessed",
     ]
-    [job] = json.loads(first.stdout)["training_jobs"]
+    passed = train(epochs=61)
+    assert passed.returncode == 0, passed.stderr
+    assert preparations(deployed)[len(before) :] == [made]
+    [job] = json.loads(passed.stdout)["training_jobs"]
     described = deployed.client("sagemaker").describe_training_job(TrainingJobName=job["training_job_name"])
     places = [one["DataSource"]["S3DataSource"]["S3Uri"] for one in described["InputDataConfig"]]
     assert sum(f"/prepared/{made}/output/model/" in place for place in places) == 2
-    second = train(epochs=4)
-    assert second.returncode == 0, second.stderr
-    assert preparations(deployed)[len(before) :] == [made]
+    told = execution(deployed, until)
+    assert told["status"] == "SUCCEEDED"
+    output = json.loads(told["output"])
+    assert output["training_job_name"] == job["training_job_name"]
+    assert output["model_version"] == job["model_version"]
+    package = deployed.client("sagemaker").describe_model_package(ModelPackageName=output["model_package_arn"])
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
 
 
 def test_data_that_preprocess_refuses_are_quarantined_and_named_and_no_training_takes_them_again(
