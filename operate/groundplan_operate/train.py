@@ -99,7 +99,8 @@ def _evaluate(accounts: Accounts, workload: Workload, job: dict[str, Any], show:
 
     Adds `model_version` to the job: null where it was stopped or is not judged yet.
     """
-    from groundplan_operate.verify import find_candidate, judge_and_register  # they import this module
+    from groundplan_operate.candidate import find_candidate
+    from groundplan_operate.verify import judge_and_register  # it imports this module
 
     name, environment = str(job["training_job_name"]), accounts.environment
     job["model_version"] = None
