@@ -224,6 +224,11 @@ def test_office_hours_begin_with_what_they_need_and_end_with_the_least(served: A
     assert "MON-FRI" in opens["Schedule"]
 
 
+def test_an_update_keeps_the_instances_that_scaling_has_reached(served: Any) -> None:
+    for name in (*ON_INSTANCES, "queued-scorer"):
+        assert only(served, name, "AWS::SageMaker::Endpoint")["RetainAllVariantProperties"] is True
+
+
 def test_inferentia2_has_its_image_machine_image_and_time_to_load(served: Any) -> None:
     on = variant(served, "invoice-reader")
     assert on["InstanceType"] == "ml.inf2.8xlarge"
