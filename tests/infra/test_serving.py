@@ -149,6 +149,16 @@ def test_captured_traffic_is_a_sample_encrypted_and_gone_after_its_time(served: 
     assert (rule["ExpirationInDays"], rule["Status"]) == (TRAFFIC_DAYS, "Enabled")
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("days", "captured"), [(TRAFFIC_DAYS, True), (TRAFFIC_DAYS - 1, False)])
+def test_nothing_is_captured_of_data_that_may_not_lie_so_long(days: int, captured: bool) -> None:
+    workload, names = read_workload(ROOT, "fraud-scorer"), Names(read_environment(ROOT, "dev"))
+    brief = workload.model_copy(update={"data": workload.data.model_copy(update={"retention_days": days})})
+    found = stack_of(brief, pin(names, brief.name)).values()
+    [configuration] = [one["Properties"] for one in found if one["Type"] == "AWS::SageMaker::EndpointConfig"]
+    assert ("DataCaptureConfig" in configuration) is captured
+
+
 def test_disks_have_the_platforms_key_but_for_those_in_the_machine(served: Any) -> None:
     for name in ("fraud-scorer", "invoice-reader", "office-scorer", "queued-scorer", "sleepy-scorer"):
         assert only(served, name, "AWS::SageMaker::EndpointConfig")["KmsKeyId"]
@@ -248,8 +258,8 @@ def test_a_nightly_job_starts_by_the_clock_and_rings_when_it_fails_or_is_late(se
         "sagemaker:createTransformJob",
         "describeTransformJob",
         f"{TRAFFIC}/nightly-churn/requests/",
-        "VolumeKmsKeyId",
-        "KmsKeyId",
+        '"VolumeKmsKeyId',
+        '"KmsKeyId',  # of the answers
     ):
         assert part in machine
     names = {alarm.get("AlarmName") for alarm in of(served, "nightly-churn", "AWS::CloudWatch::Alarm")}
