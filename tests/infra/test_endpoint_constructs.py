@@ -286,7 +286,7 @@ Make = Callable[[cdk.Stack], object]
         ),
         (
             lambda stack: batch(stack, fleet=replace(FROM_ZERO, instance_type="ml.c7g.xlarge")),
-            "a transform job has no Graviton machines, got 'ml.c7g.xlarge'",
+            "a transform job does not run on 'ml.c7g.xlarge'",
             lambda stack: batch(stack, fleet=replace(FROM_ZERO, instance_type="ml.g6.xlarge")),
         ),
     ],
