@@ -222,7 +222,9 @@ def test_a_training_role_reads_its_own_data_and_writes_its_own_prefix(assembly: 
     assert by_sid["ReadData"]["Resource"] == [f"arn:aws:s3:::{bucket}/digit-reader/*" for bucket in data]
     assert by_sid["ListData"]["Resource"] == [f"arn:aws:s3:::{bucket}" for bucket in data]
     assert by_sid["ReadCode"]["Resource"] == f"{own}/code/*"
-    assert sorted(by_sid["WriteOwnPrefix"]["Resource"]) == [f"{own}/checkpoints/*", f"{own}/output/*"]
+    assert sorted(by_sid["WriteOwnPrefix"]["Resource"]) == [
+        f"{own}/{part}/*" for part in ("checkpoints", "output", "prepared")
+    ]
     writers = [
         sid
         for sid, statement in by_sid.items()
