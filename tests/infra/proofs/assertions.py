@@ -206,6 +206,11 @@ class _Assertions:
             for asked in self._universe():
                 if asked.action not in needed:
                     yield self._asks(BOUNDARY, caller, asked, allowed=False, layer="others")
+            # Budgets attach the policy that denies spending, and no other.
+            everything = {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"}
+            for action in ("iam:AttachRolePolicy", "iam:DetachRolePolicy"):
+                asked = call(action, caller.arn, everything)
+                yield self._asks(BOUNDARY, caller, asked, allowed=False, layer="others")
 
     def outsiders(self) -> Iterator[Assertion]:
         """Administrators of other accounts, in and out of the organisation, also under borrowed names and tags."""
@@ -235,6 +240,15 @@ class _Assertions:
                     yield self._asks(CONFUSED, caller, grave, allowed=False)
             if kind in ("s3", "sqs", "sns"):
                 yield self._asks(TLS, caller, _with(asked, {"aws:SecureTransport": "false"}), allowed=False)
+        # An account's bills go to its own place alone.
+        exports = list(self._exports())
+        for service, asked in exports:
+            for account in self.world.names.environment.exporters():
+                other = call(
+                    asked.action, asked.resource, {key: ACCOUNT.sub(account, value) for key, value in asked.context}
+                )
+                if (service, other) not in exports:
+                    yield self._asks(CONFUSED, _service(service), other, allowed=False)
         # A rule works for its own targets alone.
         for rule in self.world.of_type("AWS::Events::Rule"):
             source = {"aws:SourceArn": rule.arn, "aws:SourceAccount": rule.account}
@@ -499,7 +513,7 @@ def administrators(world: World) -> list[Caller]:
             accounts[name],
             administrator=True,
         )
-        for name in ("ai", "data")
+        for name in ("ai", "application", "data")
     ]
 
 

@@ -224,6 +224,9 @@ def training(world: World, workload: str) -> Iterator[Call]:
         for action in ("GetObject", "PutObject", "AbortMultipartUpload"):
             yield call(f"s3:{action}", f"{own}/{part}/*")
         yield call("s3:ListBucket", f"arn:aws:s3:::{artefacts}", {"s3:prefix": f"workloads/{workload}/{part}/run"})
+    for part in ("preparations", "quarantine"):  # it lists what is its own, and reads nothing of these
+        known = f"workloads/{workload}/{part}/one.json"
+        yield call("s3:ListBucket", f"arn:aws:s3:::{artefacts}", {"s3:prefix": known})
     for action in ("Decrypt", "GenerateDataKey"):
         # Through S3, whatever the object: S3 itself guards the objects.
         yield call(f"kms:{action}", key(world, "Platform"), {"kms:ViaService": f"s3.{region}.amazonaws.com"})

@@ -21,6 +21,15 @@ EXPLAINED = {
     "resource:*/AccessLogsPolicy* | AccessLogs | widen resource to [*]": (
         "s3:PutObject is asked of objects alone, and the policy speaks of its own bucket alone."
     ),
+    "boundary | DenySpending | widen resource to [*]": (
+        "Policies are attached to roles alone, and it admits any role."
+    ),
+    "resource:CostReport/CostsPolicy* | Exports* | drop condition *": (
+        "aws:SourceArn names the account as well as aws:SourceAccount does: either is enough."
+    ),
+    "resource:CostReport/CostsPolicy* | Exports*Policy | widen resource to [*]": (
+        "s3:GetBucketPolicy is asked of buckets alone, and the policy speaks of its own bucket alone."
+    ),
     "boundary | AtMost | drop action s*:*Transform*": _SERVING,
     "boundary | AtMost | drop action states:StartExecution": _SERVING,
     "execution:* | Services | drop action application-autoscaling:[*]": _SERVING,
