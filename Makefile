@@ -7,7 +7,7 @@ SINCE ?= origin/main
 PYTHON ?= python3
 BIN := .venv/bin
 GROUNDPLAN := $(BIN)/groundplan
-MEMBERS := . constructs runtime runtime/groundplan_training operate local
+MEMBERS := . constructs runtime runtime/groundplan_training runtime/groundplan_gateway operate local
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Compiled modules are kept, also where the shell says otherwise: CDK's are large, and synthesis takes half the time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +19,7 @@ help: ## list the words
 
 setup: .venv/.ready .venv-mlflow/.ready ## make .venv from the hashed lock, with Node and the CDK command line; and MLflow's
 
-.venv/.ready: requirements.lock package-lock.json pyproject.toml constructs/pyproject.toml runtime/pyproject.toml runtime/groundplan_training/pyproject.toml operate/pyproject.toml local/pyproject.toml
+.venv/.ready: requirements.lock package-lock.json pyproject.toml constructs/pyproject.toml runtime/pyproject.toml runtime/groundplan_training/pyproject.toml runtime/groundplan_gateway/pyproject.toml operate/pyproject.toml local/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is %d.%d; Groundplan needs Python 3.11 or newer: make PYTHON=python3.12 ..." % sys.version_info[:2])'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv), or name another with make PYTHON=..."; exit 1; }
 	@echo "setup 1/4  virtual environment"
@@ -55,8 +55,9 @@ setup: .venv/.ready .venv-mlflow/.ready ## make .venv from the hashed lock, with
 	@touch $@
 
 lock: ## resolve the dependencies anew (after a change of a pyproject.toml)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --no-emit-package groundplan-runtime --no-emit-package groundplan-training --group dev $(MEMBERS:%=%/pyproject.toml) -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --no-emit-package groundplan-runtime --no-emit-package groundplan-training --no-emit-package groundplan-gateway --group dev $(MEMBERS:%=%/pyproject.toml) -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock runtime/pyproject.toml -o runtime/requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-emit-package groundplan --constraints requirements.lock runtime/groundplan_gateway/pyproject.toml -o runtime/gateway.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate checks/checkov.in -o checks/checkov.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate local/mlflow.in -o local/mlflow.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate tests/bench/bench.in -o tests/bench/bench.lock
