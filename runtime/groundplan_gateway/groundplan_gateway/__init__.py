@@ -1,0 +1,1 @@
+"""The gateway: one ASGI application between the application account and the models."""

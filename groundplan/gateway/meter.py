@@ -1,0 +1,92 @@
+"""What is metered of a request, and sums of it that duplicates do not change."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from decimal import Context, Decimal, Inexact, localcontext
+from typing import Literal
+
+from groundplan.gateway.token_cost import Usage
+
+SCHEMA = "groundplan.meter/1"
+NOTHING = Usage()
+NOBODY = "-"  # where a request was refused before this was known
+Guarded = Literal["none", "masked", "blocked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metered:
+    """One request, answered or refused. It holds no text of a prompt nor of an answer.
+
+    `model` was asked for, `served_by` answered (a fallback, or `cache`). `estimated` says that the answer was cut
+    before the model had counted its tokens.
+    """
+
+    request_id: str
+    time: str
+    operation: str
+    status: int
+    code: str = ""
+    tenant: str = NOBODY
+    feature: str = NOBODY
+    workload: str = NOBODY
+    model: str = NOBODY
+    served_by: str = NOBODY
+    usage: Usage = NOTHING
+    estimated: bool = False
+    usd: Decimal = Decimal(0)
+    attempts: int = 0
+    guardrail: Guarded = "none"
+    streamed: bool = False
+    latency_ms: float = 0.0
+    backend_ms: float = 0.0
+    trace_id: str = ""
+
+    def event(self) -> dict[str, object]:
+        """The event of the meter's stream, as JSON has it; dollars are text, so that no reader rounds them."""
+        flat: dict[str, object] = {"schema": SCHEMA, **asdict(self), "usd": format(self.usd, "f")}
+        del flat["usage"]
+        return flat | {f"{name}_tokens": count for name, count in asdict(self.usage).items()}
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Requests, tokens and dollars of a group."""
+
+    requests: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    interventions: int = 0
+    usd: Decimal = Decimal(0)
+
+
+Group = tuple[str, str, str, str]  # tenant, feature, workload, model
+
+
+def totals(records: Iterable[Metered]) -> Mapping[Group, Sum]:
+    """Sums by tenant, feature, workload and model; a request counts once however often it was delivered."""
+    seen: set[str] = set()
+    counts: dict[Group, list[int]] = {}
+    dollars: dict[Group, Decimal] = {}
+    with localcontext(Context(prec=50, traps=[Inexact])):  # a sum that would be rounded is an error
+        for record in records:
+            if record.request_id in seen:
+                continue
+            seen.add(record.request_id)
+            group = (record.tenant, record.feature, record.workload, record.model)
+            count = counts.setdefault(group, [0] * 6)
+            used = record.usage
+            count[0] += 1
+            count[1] += used.input
+            count[2] += used.output
+            count[3] += used.cache_read
+            count[4] += used.cache_write
+            count[5] += record.guardrail != "none"
+            dollars[group] = dollars.get(group, Decimal(0)) + record.usd
+    return {group: _sum(count, dollars[group]) for group, count in counts.items()}
+
+
+def _sum(count: list[int], usd: Decimal) -> Sum:
+    requests, read, written, cache_read, cache_write, interventions = count
+    return Sum(requests, read, written, cache_read, cache_write, interventions, usd)

@@ -1,0 +1,56 @@
+"""What all requests share, and the steps that each of them begins with."""
+
+from dataclasses import dataclass, field
+
+from groundplan.gateway.problem import Problem
+from groundplan.gateway.settings import Feature, GatewaySettings
+from groundplan_gateway.backend import Backend
+from groundplan_gateway.cached_answers import CachedAnswers
+from groundplan_gateway.clients import ClientsOf
+from groundplan_gateway.exchange import Exchange
+from groundplan_gateway.identity import Identity
+from groundplan_gateway.ledger import Ledger
+from groundplan_gateway.telemetry import Sink
+
+
+@dataclass
+class Gateway:
+    """What all requests share."""
+
+    settings: GatewaySettings
+    identity: Identity
+    ledger: Ledger
+    clients: ClientsOf
+    sink: Sink
+    cached: CachedAnswers = field(default_factory=CachedAnswers)
+    backends: dict[str, Backend] = field(default_factory=dict[str, Backend])
+
+    def feature(self, exchange: Exchange) -> Feature:
+        """The feature of an identified request."""
+        return self.settings.features[exchange.feature]
+
+
+async def identify(gateway: Gateway, exchange: Exchange) -> None:
+    """Who calls, and for which workload."""
+    caller = await gateway.identity.caller(exchange.request.headers)
+    exchange.tenant, exchange.feature = caller.tenant, caller.feature
+    exchange.workload = gateway.settings.features[caller.feature].workload
+
+
+async def read_body(gateway: Gateway, exchange: Exchange, types: tuple[str, ...]) -> bytes:
+    """The body, of at most the size that settings allow; it is never held beyond that."""
+    request, most = exchange.request, gateway.settings.largest_body_bytes
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in types:
+        raise Problem(415, "unsupported_media_type", f"The body must be {' or '.join(types)}.")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Problem(415, "unsupported_encoding", "The body must not be compressed.")
+    length = request.headers.get("content-length", "0")
+    if not length.isascii() or not length.isdigit() or int(length[:20]) > most:
+        raise Problem(413, "body_too_large", f"The body must be at most {most} bytes.")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise Problem(413, "body_too_large", f"The body must be at most {most} bytes.")
+    return bytes(body)

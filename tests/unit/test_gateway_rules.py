@@ -1,0 +1,224 @@
+"""What the gateway decides without a network: breakers, budgets, prices, the meter's sums, and how tokens are kept."""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from groundplan.gateway.breaker import Breaker
+from groundplan.gateway.meter import Metered, totals
+from groundplan.gateway.problem import Problem
+from groundplan.gateway.settings import Tenant
+from groundplan.gateway.token_cost import TokenPrices, Usage, cost_usd, most_usd
+from groundplan_gateway.asgi import VARIABLE, gateway
+from groundplan_gateway.clients import AssumedRole
+from groundplan_gateway.identity import Caller, Keys
+from groundplan_gateway.ledger import MemoryLedger
+from stub_gateway import key_set, settings
+
+PRICES = TokenPrices(input=Decimal("3"), output=Decimal("15"), cache_read=Decimal("0.3"), cache_write=Decimal("3.75"))
+NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
+
+
+def breaker() -> Breaker:
+    return Breaker(threshold=3, cool_down_seconds=10)
+
+
+def fail(one: Breaker, times: int, now: float = 0) -> None:
+    for _ in range(times):
+        admission = one.admit(now)
+        assert admission
+        one.failed(admission, now)
+
+
+def test_a_breaker_opens_at_its_threshold_and_lets_one_probe_through_after_the_cool_down() -> None:
+    one = breaker()
+    fail(one, 3)
+    assert one.admit(9.9) is None
+    probe = one.admit(10)
+    assert probe
+    assert one.admit(10) is None, "a second probe"
+    one.succeeded(probe)
+    assert one.admit(10)
+    assert one.admit(10)
+
+
+def test_a_probe_that_fails_opens_anew_and_one_whose_caller_left_is_made_again() -> None:
+    one = breaker()
+    fail(one, 3)
+    left = one.admit(10)
+    assert left
+    one.abandoned(left)
+    probe = one.admit(11)
+    assert probe
+    one.failed(probe, 11)
+    assert one.admit(20.9) is None
+    assert one.admit(21)
+
+
+def test_a_success_from_before_the_outage_closes_nothing() -> None:
+    one = breaker()
+    early = one.admit(0)
+    assert early
+    fail(one, 3)
+    one.succeeded(early)
+    assert one.admit(1) is None
+
+
+def test_only_failures_in_a_row_count() -> None:
+    one = breaker()
+    fail(one, 2)
+    good = one.admit(0)
+    assert good
+    one.succeeded(good)
+    fail(one, 2)
+    assert one.admit(0)
+
+
+@given(st.text(max_size=300), st.integers(0, 4000))
+def test_what_is_reserved_covers_what_it_costs(text: str, output: int) -> None:
+    size = len(text.encode())  # no tokeniser makes more tokens than bytes
+    reserved = most_usd(text_bytes=size, messages=1, output_tokens=4000, prices=PRICES)
+    for usage in (Usage(input=size, output=output), Usage(cache_write=size, output=output)):
+        assert reserved >= cost_usd(usage, PRICES)
+
+
+def test_a_million_requests_are_summed_exactly_whatever_is_delivered_twice() -> None:
+    chance = random.Random(7)  # noqa: S311
+    tenants = ("a", "b", "c")
+
+    def delivered() -> Iterator[Metered]:
+        for number in range(1_000_000):
+            usage = Usage(number % 997, number % 13)
+            record = Metered(
+                request_id=str(number),
+                time="",
+                operation="chat",
+                status=200,
+                tenant=tenants[number % 3],
+                usage=usage,
+                usd=Decimal(number) / 10_000_000,
+            )
+            yield record
+            if chance.random() < 0.1:
+                yield record
+
+    sums = totals(delivered())
+    assert sum(one.requests for one in sums.values()) == 1_000_000
+    assert sum((one.usd for one in sums.values()), Decimal(0)) == Decimal(999_999 * 500_000) / 10_000_000
+    assert sum(one.input for one in sums.values()) == sum(number % 997 for number in range(1_000_000))
+    assert sums["b", "-", "-", "-"].output == sum(number % 13 for number in range(1, 1_000_000, 3))
+
+
+def test_a_budget_is_neither_overspent_nor_charged_twice() -> None:
+    async def spend() -> None:
+        ledger, limits = MemoryLedger(), Tenant(features=(), requests_per_minute=100, dollars_per_month=Decimal(1))
+        first = await ledger.reserve("r1", "t", limits, Decimal("0.6"), NOW)
+        assert await ledger.reserve("r1", "t", limits, Decimal("0.6"), NOW) == first
+        with pytest.raises(Problem, match="dollars"):
+            await ledger.reserve("r2", "t", limits, Decimal("0.5"), NOW)
+        for _ in range(2):
+            await ledger.settle(first, Decimal("0.1"))
+        await ledger.reserve("r3", "t", limits, Decimal("0.9"), NOW)
+        with pytest.raises(Problem):
+            await ledger.reserve("r4", "t", limits, Decimal("0.0000001"), NOW)
+
+    asyncio.run(spend())
+
+
+def test_keys_are_fetched_once_for_invented_ids_and_kept_when_the_issuer_is_down() -> None:
+    fetched: list[float] = []
+    now = [0.0]
+
+    def fetch() -> Any:
+        fetched.append(now[0])
+        if len(fetched) > 1:
+            raise OSError
+        return key_set()
+
+    async def ask() -> None:
+        keys = Keys(fetch, lambda: now[0])
+        for number in range(50):
+            assert await keys.find(f"invented{number}") is None
+        assert len(fetched) == 1
+        now[0] = 7200
+        assert await keys.find("k1")
+        assert len(fetched) == 2
+
+    asyncio.run(ask())
+
+
+def test_keys_that_were_never_had_are_a_503() -> None:
+    def down() -> Any:
+        raise OSError
+
+    async def ask() -> None:
+        with pytest.raises(Problem) as raised:
+            await Keys(down).find("k1")
+        assert raised.value.status == 503
+
+    asyncio.run(ask())
+
+
+class _Session:
+    """boto3's session, as far as a role is assumed."""
+
+    def __init__(self) -> None:
+        self.assumed: list[Any] = []
+
+    def client(self, service: str, **given: Any) -> Any:
+        assert given["config"].retries == {"total_max_attempts": 1}
+        return self if service == "sts" else (service, given.get("aws_session_token"))
+
+    def assume_role(self, **request: Any) -> Any:
+        self.assumed.append(request)
+        until = datetime.fromtimestamp(3600 * len(self.assumed), UTC)
+        return {
+            "Credentials": {
+                "AccessKeyId": "a",
+                "SecretAccessKey": "s",
+                "SessionToken": str(len(self.assumed)),
+                "Expiration": until,
+            }
+        }
+
+
+def test_the_role_is_assumed_once_for_a_tenant_and_feature_and_again_before_it_ends() -> None:
+    session, now = _Session(), [0.0]
+    given: Any = session
+    role = AssumedRole(session=given, role_arn="arn", region="r", timeout_seconds=1, clock=lambda: now[0])
+    for _ in range(3):
+        assert role(Caller("shop", "search")).bedrock == ("bedrock-runtime", "1")
+    assert session.assumed[0]["Tags"] == [{"Key": "tenant", "Value": "shop"}, {"Key": "feature", "Value": "search"}]
+    assert role(Caller("shop", "help")).bedrock[1] == "2"
+    now[0] = 3301
+    assert role(Caller("shop", "search")).bedrock[1] == "3"
+
+
+def test_settings_that_name_what_is_not_there_are_refused() -> None:
+    for changes in ({"features": {"search": {"workload": "w", "models": ["gone"]}}}, {"deadline_seconds": 29}):
+        with pytest.raises(ValidationError):
+            settings(**changes)
+
+
+def test_a_guardrail_is_pinned_to_a_version() -> None:
+    document = json.loads(settings().model_dump_json())
+    document["models"]["lone"]["guardrail_version"] = "DRAFT"
+    with pytest.raises(ValidationError, match="guardrail_version"):
+        settings(models=document["models"])
+
+
+def test_the_server_is_told_by_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "gateway.json"
+    file.write_text(settings().model_dump_json())
+    monkeypatch.setenv(VARIABLE, f"@{file}")
+    assert gateway().state.gateway.settings == settings()
