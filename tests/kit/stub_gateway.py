@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import io
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import jwt
@@ -16,7 +18,9 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from groundplan.gateway.meter import Metered
 from groundplan.gateway.settings import GatewaySettings
+from groundplan.gateway.token_cost import Usage
 from groundplan_gateway.application import application
 from groundplan_gateway.clients import Clients
 from groundplan_gateway.identity import Caller, Keys
@@ -230,3 +234,21 @@ def serving(given: GatewaySettings | None = None, ledger: Ledger | None = None) 
     finally:
         server.should_exit = True
         thread.join(20)
+
+
+def delivered(count: int) -> Iterator[Metered]:
+    """As many metered requests, a tenth of them twice; request `n` costs `n` ten-millionths of a dollar."""
+    chance = random.Random(7)  # noqa: S311
+    for number in range(count):
+        record = Metered(
+            request_id=str(number),
+            time="",
+            operation="chat",
+            status=200,
+            tenant="abc"[number % 3],
+            usage=Usage(number % 997, number % 13),
+            usd=Decimal(number) / 10_000_000,
+        )
+        yield record
+        if chance.random() < 0.1:
+            yield record

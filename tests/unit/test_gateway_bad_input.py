@@ -12,7 +12,7 @@ import pytest
 
 from stub_gateway import AUDIENCE, STRANGER, Running, answered, claims, serving, token
 
-SECRET = "SECRET-PROMPT"  # what no answer and no line may repeat
+PROMPT = "SECRET-PROMPT"  # what no answer and no line may repeat
 HOUR = 3600
 CHAT, PREDICT, FEEDBACK = "/v1/chat/completions", "/predict/digits", "/feedback"
 
@@ -32,13 +32,13 @@ class Case:
 
 
 def chat(**changes: Any) -> dict[str, Any]:
-    good: dict[str, Any] = {"model": "lone", "messages": [{"role": "user", "content": SECRET}]}
+    good: dict[str, Any] = {"model": "lone", "messages": [{"role": "user", "content": PROMPT}]}
     return {name: value for name, value in (good | changes).items() if value != "<none>"}
 
 
 def field_cases() -> Iterator[Case]:
     """Fields of a chat request, each with values that cannot be."""
-    user = {"role": "user", "content": SECRET}
+    user = {"role": "user", "content": PROMPT}
     wrong: dict[str, list[Any]] = {
         "model": [None, 1, [], {}, "", "x" * 3000, True],
         "messages": [None, [], {}, "text", 7, [None], ["text"], [[]], [user] * 300, [{}]],
@@ -82,7 +82,7 @@ def field_cases() -> Iterator[Case]:
         "\u202emodel",
     ]
     for name in unknown:
-        yield Case(f"unknown {name!a}", 400, "unsupported_parameter", chat(**{name: SECRET}))
+        yield Case(f"unknown {name!a}", 400, "unsupported_parameter", chat(**{name: PROMPT}))
 
 
 def message_cases() -> Iterator[Case]:
@@ -106,7 +106,7 @@ def message_cases() -> Iterator[Case]:
         ("a part without text", {"role": "user", "content": [{"type": "text"}]}),
         ("a blank part", {"role": "user", "content": [{"type": "text", "text": " "}]}),
         ("an unknown key", {"role": "user", "content": "x", "cachePoint": {}}),
-        ("a guard block", {"role": "user", "content": [{"guardContent": {"text": {"text": SECRET}}}]}),
+        ("a guard block", {"role": "user", "content": [{"guardContent": {"text": {"text": PROMPT}}}]}),
         ("a tool call", {"role": "user", "content": "x", "tool_calls": []}),
         ("a list of lists", {"role": "user", "content": [[["x"]]]}),
     ]
@@ -130,7 +130,7 @@ def body_cases() -> Iterator[Case]:
         ("empty", 400, "empty_body", b""),
         ("blank", 400, "empty_body", b"  \r\n"),
         ("cut", 400, "invalid_json", whole[:-5]),
-        ("text", 400, "invalid_json", SECRET.encode()),
+        ("text", 400, "invalid_json", PROMPT.encode()),
         ("form", 400, "invalid_json", b"model=lone&messages=x"),
         ("xml", 400, "invalid_json", b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>"),
         ("single quotes", 400, "invalid_json", b"{'model': 'lone'}"),
@@ -319,8 +319,8 @@ def path_cases() -> Iterator[Case]:
         {"rating": "great"},
         {"rating": 5},
         {"rating": None},
-        {"reason": SECRET},
-        {"comment": SECRET},
+        {"reason": PROMPT},
+        {"comment": PROMPT},
         {"tenant": "other"},
     ]
     for change in changes:
@@ -375,7 +375,7 @@ def test_bad_input_is_refused_in_the_apis_own_shape(
     line = gateway.metered(answer.headers["x-request-id"])
     assert (line["status"], line["code"], line["usd"]) == (case.status, error["code"], "0")
     said = answer.text + json.dumps(line) + "".join(capfd.readouterr())
-    assert SECRET not in said
+    assert PROMPT not in said
     assert "Traceback" not in said
     assert not gateway.models.calls
 
@@ -424,10 +424,10 @@ def test_whatever_is_sent_meets_the_guardrail_and_no_line_repeats_it(
 
 def test_an_answer_of_aws_that_quotes_the_prompt_is_not_passed_on(gateway: Running) -> None:
     def broken(_: Any) -> Any:
-        raise RuntimeError(SECRET)
+        raise RuntimeError(PROMPT)
 
     gateway.models.behave["us.lone"] = broken
     client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=token(), max_retries=0)
     with pytest.raises(openai.InternalServerError) as raised:
         client.chat.completions.create(model="lone", messages=[{"role": "user", "content": "x"}])
-    assert SECRET not in raised.value.response.text + json.dumps(gateway.lines)
+    assert PROMPT not in raised.value.response.text + json.dumps(gateway.lines)
