@@ -99,7 +99,8 @@ check: setup .venv-checks/.ready ## ruff, hadolint, pyright strict, cfn-lint, cd
 	@$(BIN)/hadolint images/*/Dockerfile
 	@echo "check 2/5  pyright, strict"
 	@$(BIN)/node node_modules/pyright/index.js --level error
-	@echo "check 3/5  synthesis with AWS's schemas and cdk-nag: local, dev, prod, and prod with every example served"
+	@echo "check 3/5  the approved models; synthesis with AWS's schemas and cdk-nag: local, dev, prod, and prod with every example served"
+	@$(BIN)/python -m groundplan.catalogue
 	@for name in local dev prod; do $(BIN)/cdk synth --quiet --output .groundplan/check/$$name --context environment=$$name || exit 1; done
 	@PYTHONPATH=. $(BIN)/python tests/infra/assembly.py .groundplan/check/served
 	@echo "findings acknowledged in prod with all that may serve, each on one resource with its reason:"

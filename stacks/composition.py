@@ -7,6 +7,7 @@ from pathlib import Path
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 
+from groundplan.catalogue import read_catalogue
 from groundplan.environment import Environment
 from groundplan.estimate import Usage
 from groundplan.names import Names
@@ -194,7 +195,7 @@ def _served(
     pinned = [workload for workload in workloads if workload.name in releases]
     if not pinned:
         return
-    market = Market(read_prices(root, environment.region, environment.prices.factor()))
+    market = Market(read_prices(root, environment.region, environment.prices.factor()), read_catalogue(root))
     for workload in pinned:
         decided = plan(workload, market)
         if decided.chosen is None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cache, cached_property
 from typing import Literal
 
+from groundplan.catalogue import Catalogue
 from groundplan.prices import InstanceType, ModelPrices, Price, PriceBook, Unknown
 
 Kind = Literal["cpu", "graviton", "gpu", "inferentia2", "other"]
@@ -52,10 +53,13 @@ def kind_of(machine: InstanceType) -> Kind:
 
 
 class Market:
-    """A region's price book, with what was looked up in it kept: many workloads are planned against one."""
+    """A region's price book and the approved models, None where every model is.
 
-    def __init__(self, book: PriceBook) -> None:
-        self.book = book
+    What was looked up is kept: many workloads are planned against one.
+    """
+
+    def __init__(self, book: PriceBook, catalogue: Catalogue | None = None) -> None:
+        self.book, self.catalogue = book, catalogue
         self.region = book.region
         self._prices: dict[str, Price | Unknown] = {}
         self._models: dict[str, ModelPrices | None] = {}

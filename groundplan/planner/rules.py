@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
+from groundplan.catalogue import keeps_to
 from groundplan.planner.market import TRANSFORM
 from groundplan.planner.option import BEDROCK, Option
 from groundplan.planner.pricing import Cost
@@ -189,13 +190,20 @@ def _end_of_life(option: Option, _: Cost) -> Iterator[Failure]:
         yield Failure("end-of-life", f"{option.runs_on} ended on {prices.end_of_life}")
 
 
+def _approved(option: Option, _: Cost) -> Iterator[Failure]:
+    market, catalogue = option.market, option.market.catalogue
+    if not (option.model and catalogue):
+        return
+    if reason := catalogue.unapproved(option.runs_on, region=market.region, on=market.book.retrieved):
+        yield Failure("approved", reason)
+
+
 def _data_class(option: Option, _: Cost) -> Iterator[Failure]:
-    data = option.workload.data.classification
-    geography = option.runs_on.partition(".")[0] if option.model else ""
-    if data == "restricted" and geography in ("us", "eu", "apac", "au", "jp", "in", "us-gov", "global"):
-        yield Failure("data-class", f"restricted data stays in its region; {option.runs_on} may answer from another")
-    elif data == "confidential" and geography == "global":
-        yield Failure("data-class", "confidential data stays in its geography; a global profile has none")
+    if option.model:
+        data, catalogue = option.workload.data.classification, option.market.catalogue
+        refused = catalogue.unseen(option.runs_on, data) if catalogue else keeps_to(option.runs_on, data)
+        if refused:
+            yield Failure("data-class", refused)
 
 
 def _availability(option: Option, _: Cost) -> Iterator[Failure]:
@@ -352,9 +360,15 @@ RULES = (
         _end_of_life,
     ),
     Rule(
+        "approved",
+        "A foundation model or inference profile is in `catalogue.toml`, for this region and still in use.",
+        "catalogue.toml",
+        _approved,
+    ),
+    Rule(
         "data-class",
-        "Restricted data is not sent through a cross-region inference profile, confidential data not through a "
-        "global one.",
+        "A foundation model sees the classes of data that `catalogue.toml` lets it see. Restricted data is not sent "
+        "through a cross-region inference profile, confidential data not through a global one.",
         f"{_BEDROCK}/userguide/cross-region-inference.html",
         _data_class,
     ),

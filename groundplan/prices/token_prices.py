@@ -12,7 +12,7 @@ from typing import Any
 from groundplan.json_value import mapping
 
 PROVIDERS = ("bedrock", "bedrock_converse")
-_GEOGRAPHIES = {
+GEOGRAPHIES = {
     "us": ("us-",),
     "eu": ("eu-",),
     "apac": ("ap-",),
@@ -94,7 +94,7 @@ def _ids(name: str, region: str) -> Iterator[tuple[str, bool]]:
     if re.fullmatch(r"[a-z]{2}(-gov)?-[a-z]+-\d", place):
         return
     geography = rest.partition(".")[0]
-    if geography == "global" or (geography in _GEOGRAPHIES and region.startswith(_GEOGRAPHIES[geography])):
+    if geography == "global" or (geography in GEOGRAPHIES and region.startswith(GEOGRAPHIES[geography])):
         yield rest, False
-    elif geography not in _GEOGRAPHIES and region == _COMMON_REGION:
+    elif geography not in GEOGRAPHIES and region == _COMMON_REGION:
         yield rest.removeprefix("invoke/"), False

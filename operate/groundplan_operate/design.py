@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from groundplan.catalogue import read_catalogue
 from groundplan.estimate import Estimate, Usage, estimate, read_stacks
 from groundplan.estimate.report import money
 from groundplan.focus.design import charges_as_json, planned_charges
@@ -23,7 +24,8 @@ def keep_designs(accounts: Accounts, workloads: Sequence[Workload], assembly: Pa
     The bucket keeps the versions before: so one can see what the design said when a bill came.
     """
     environment = accounts.environment
-    market = Market(read_prices(accounts.root, environment.region, environment.prices.factor()))
+    prices = read_prices(accounts.root, environment.region, environment.prices.factor())
+    market = Market(prices, read_catalogue(accounts.root))
     found = _estimate(accounts, workloads, assembly)
     totals, charges = found.totals_by("workload"), planned_charges(found)
     s3, bucket = accounts.client("s3", "ai"), accounts.names.artefacts_bucket()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from groundplan.catalogue import read_catalogue
 from groundplan.environment import read_environment
 from groundplan.planner import Market
 from groundplan.planner import plan as decide
@@ -59,4 +60,4 @@ def _market(root: Path, environment_name: str) -> Market:
     book = read_prices(root, environment.region, environment.prices.factor())
     if warning := check_age(book, today(), accepted=environment.prices.accept_old or ""):
         click.echo(f"groundplan: {warning}", err=True)
-    return Market(book)
+    return Market(book, read_catalogue(root))

@@ -5,6 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from groundplan.catalogue import read_catalogue
 from groundplan.planner import Market, plan
 from groundplan.prices import read_prices
 from groundplan.refusal import Refused
@@ -34,7 +35,8 @@ def serve(
     CloudFormation sent back, on an alarm of its endpoint for one, is remembered as withdrawn. In AWS it asks before
     permissions are widened, unless it `asks` nobody.
     """
-    market = Market(read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor()))
+    prices = read_prices(accounts.root, accounts.environment.region, accounts.environment.prices.factor())
+    market = Market(prices, read_catalogue(accounts.root))
     decided = plan(workload, market).chosen
     if decided and not design(decided):
         show(f"{workload.name}: its plan has no endpoint; nothing is deployed")

@@ -12,6 +12,7 @@ import click
 from botocore.exceptions import ClientError
 
 from groundplan.canonical import canonical_json
+from groundplan.catalogue import read_catalogue
 from groundplan.environment import read_environment
 from groundplan.gate import Changed, Verdict, judge, leaks, page
 from groundplan.model_package import (
@@ -129,7 +130,7 @@ def judge_candidate(
         before = answer_requests(accounts, serving[1].made, requests, content_type)
     verdict = judge(
         workload,
-        Market(book),
+        Market(book, read_catalogue(accounts.root)),
         held_out,
         answered.answers,
         answered.speed,

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundplan.canonical import canonical_json
+from groundplan.catalogue import read_catalogue
 from groundplan.planner import RULES, TITLES, Market, Plan, plan
 from groundplan.planner.candidates import candidates
 from groundplan.planner.choice import Considered
@@ -33,6 +34,7 @@ from groundplan_operate.command_line import groundplan
 
 ROOT = Path(__file__).parents[2]
 MARKET = Market(read_prices(ROOT, "us-east-1"))
+APPROVED = Market(MARKET.book, read_catalogue(ROOT))
 DECISIONS = {
     "digit-reader": ("serverless", "1 GiB"),
     "fraud-scorer": ("real-time-cpu", "ml.c5.xlarge"),
@@ -263,6 +265,14 @@ EITHER_SIDE: dict[str, list[Sides]] = {
             "",
         )
     ],
+    "approved": [
+        (
+            {"foundation": {}},
+            {"foundation": {"models": [NOVA | {"id": "amazon.nova-pro-v1:0"}]}},
+            "bedrock-on-demand",
+            "",
+        )
+    ],
     "data-class": [
         (
             {
@@ -357,8 +367,9 @@ def test_every_rule_has_a_workload_on_either_side() -> None:
 )
 def test_a_rule_admits_one_side_and_refuses_the_other(rule: str, sides: Sides) -> None:
     right, wrong, architecture, runs_on = sides
-    assert rule not in broken_rules(workload(**right), architecture, runs_on)
-    assert rule in broken_rules(workload(**wrong), architecture, runs_on)
+    market = APPROVED if rule == "approved" else MARKET
+    assert rule not in broken_rules(workload(**right), architecture, runs_on, market)
+    assert rule in broken_rules(workload(**wrong), architecture, runs_on, market)
 
 
 def test_a_rule_that_is_good_enough_is_the_plan() -> None:
