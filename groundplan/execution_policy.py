@@ -15,6 +15,7 @@ from groundplan.tracking import MLFLOW_ACTIONS
 SERVICES = (
     "application-autoscaling",
     "athena",
+    "bedrock",
     "budgets",
     "cloudwatch",
     "codebuild",
@@ -78,6 +79,10 @@ SCALING = "sagemaker.application-autoscaling.amazonaws.com"
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 # What the roles of functions, jobs and image builds may at most do; what each of them may is in its own policy.
 BOUNDARY_ACTIONS = (
+    "bedrock:ApplyGuardrail",
+    "bedrock:InvokeModel",
+    "bedrock:InvokeModelWithResponseStream",
+    "bedrock:PutModelInvocationLoggingConfiguration",
     "budgets:ListTagsForResource",
     "cloudwatch:PutMetricData",
     "codeartifact:GetAuthorizationToken",

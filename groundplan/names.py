@@ -146,6 +146,26 @@ class Names:
         """The role of the people who approve models, in the ai account."""
         return f"{self.stem}-approver"
 
+    def gateway_role(self) -> str:
+        """The gateway's role, in the application account: the one that may become `models_role`."""
+        return f"{self.stem}-gateway"
+
+    def models_role(self) -> str:
+        """The role of the ai account that invokes foundation models, for the gateway alone."""
+        return f"{self.stem}-gateway-models"
+
+    def models_parameter(self) -> str:
+        """SSM parameter of the ai account that tells the gateway its guardrail and inference profiles, as JSON."""
+        return f"/{self.environment.prefix}/{self.environment.name}/models"
+
+    def logging_role(self) -> str:
+        """The role of the function that turns the log of model invocations on."""
+        return f"{self.stem}-invocation-logging"
+
+    def invocations_bucket(self) -> str:
+        """Bucket of what models were asked and answered, in the ai account; kept for a few days."""
+        return self._bucket("invocations", self.environment.accounts.ai)
+
     def model_package_group(self, workload: str) -> str:
         """Model package group of a workload."""
         return f"{self.stem}-{workload}"

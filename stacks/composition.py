@@ -7,9 +7,10 @@ from pathlib import Path
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 
-from groundplan.catalogue import read_catalogue
+from groundplan.catalogue import Catalogue, read_catalogue
 from groundplan.environment import Environment
 from groundplan.estimate import Usage
+from groundplan.guardrail import read_guardrail
 from groundplan.names import Names
 from groundplan.planner import Market, plan
 from groundplan.prices import read_prices
@@ -22,6 +23,7 @@ from stacks.ai_platform import Platform
 from stacks.billing import Billing
 from stacks.cost_report import CostReport
 from stacks.data_lake import DataLake
+from stacks.generative import Generative
 from stacks.governance import Governance
 from stacks.intake import Intake
 from stacks.lineage import Lineage
@@ -51,6 +53,7 @@ class Stacks:
     spend: Sequence[Spend]
     cost_report: CostReport
     billing: Billing | None
+    generative: Generative | None
     governance: Governance | None
 
 
@@ -86,6 +89,7 @@ def compose(
     platform = Platform(app, "Platform", names=names)
     network = Network(app, "Network", names=names, platform=platform)
     lake = DataLake(app, "DataLake", names=names)
+    catalogue = read_catalogue(root)
     declared = {workload.name: read_tables(root, workload) for workload in workloads}
     training = Training(app, "Training", names=names, platform=platform, network=network.jobs, package=package)
     stacks = Stacks(
@@ -140,11 +144,26 @@ def compose(
         billing=Billing(app, "Billing", names=names, payer=environment.accounts.payer, workloads=workloads)
         if environment.accounts.payer
         else None,
-        governance=Governance(app, "Governance", names=names, organization=environment.organization)
+        generative=Generative(
+            app,
+            "Generative",
+            names=names,
+            platform=platform,
+            package=package,
+            catalogue=catalogue,
+            policy=read_guardrail(root),
+            uses=_invoked(root, environment, workloads, catalogue),
+        )
+        if catalogue
+        else None,
+        governance=Governance(
+            app, "Governance", names=names, organization=environment.organization, catalogue=catalogue
+        )
         if environment.organization
         else None,
     )
-    optional = [stack for stack in (stacks.tracking, stacks.billing, stacks.governance) if stack]
+    made = (stacks.tracking, stacks.generative, stacks.billing, stacks.governance)
+    optional = [stack for stack in made if stack]
     platform_stacks = (
         stacks.data_lake,
         stacks.intake,
@@ -202,6 +221,20 @@ def _served(
             raise Refused(decided.refusal)
         if found := design(decided.chosen):
             yield workload, found, releases[workload.name]
+
+
+def _invoked(
+    root: Path, environment: Environment, workloads: Sequence[Workload], catalogue: Catalogue
+) -> Sequence[tuple[Workload, Sequence[str]]]:
+    """Each workload whose plan is a foundation model, with the ids of that and of its fallbacks."""
+    named = [workload for workload in workloads if workload.model.foundation]
+    market = Market(read_prices(root, environment.region, environment.prices.factor()), catalogue)
+    found = ((workload, plan(workload, market).chosen) for workload in named)
+    return [
+        (workload, catalogue.fallbacks(chosen.option.runs_on, environment.region))
+        for workload, chosen in found
+        if chosen and chosen.option.model
+    ]
 
 
 def _ceilings(environment: Environment, workloads: Sequence[Workload]) -> CostCeilings:

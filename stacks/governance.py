@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_organizations as organizations
 from constructs import Construct
 
+from groundplan.catalogue import Catalogue
 from groundplan.governance import policies
 from groundplan.names import Names
 from groundplan.organization import Organization
@@ -15,7 +16,15 @@ class Governance(cdk.Stack):
     A person signed in to the management account deploys it: that account trusts no other and needs no bootstrap.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, names: Names, organization: Organization) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        organization: Organization,
+        catalogue: Catalogue | None,
+    ) -> None:
         environment = names.environment
         super().__init__(
             scope,
@@ -26,7 +35,7 @@ class Governance(cdk.Stack):
             termination_protection=environment.retain_data,
             description="Service and resource control policies",
         )
-        for policy in policies(names, organization):
+        for policy in policies(names, organization, catalogue):
             organizations.CfnPolicy(
                 self,
                 policy.name,

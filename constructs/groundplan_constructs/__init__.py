@@ -24,12 +24,15 @@ from groundplan_constructs.flow_log import FlowLog, FlowLogProps
 from groundplan_constructs.focus_table import FocusTable, FocusTableProps
 from groundplan_constructs.freshness_alarm import FreshnessAlarm
 from groundplan_constructs.function_package import FunctionPackage
+from groundplan_constructs.guardrail import Guardrail, GuardrailProps
 from groundplan_constructs.iam_path import keep_iam_path
 from groundplan_constructs.image_build import ImageBuild, ImageBuildProps
 from groundplan_constructs.image_repository import ImageRepository
+from groundplan_constructs.invocation_log import InvocationLog, InvocationLogProps
 from groundplan_constructs.isolated_network import IsolatedNetwork, IsolatedNetworkProps
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
 from groundplan_constructs.mlflow_server import MlflowServer, MlflowServerProps
+from groundplan_constructs.models_role import ModelsRole, ModelsRoleProps
 from groundplan_constructs.monthly_budget import MonthlyBudget, MonthlyBudgetProps
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.python_function import PythonFunction, PythonFunctionProps
@@ -82,15 +85,21 @@ __all__ = [
     "FocusTableProps",
     "FreshnessAlarm",
     "FunctionPackage",
+    "Guardrail",
+    "GuardrailProps",
     "ImageBuild",
     "ImageBuildProps",
     "ImageRepository",
+    "InvocationLog",
+    "InvocationLogProps",
     "IsolatedNetwork",
     "IsolatedNetworkProps",
     "LineageStore",
     "LineageStoreProps",
     "MlflowServer",
     "MlflowServerProps",
+    "ModelsRole",
+    "ModelsRoleProps",
     "MonthlyBudget",
     "MonthlyBudgetProps",
     "Permissions",

@@ -48,3 +48,13 @@ class Permissions(Construct):
         )
         for arn in wide:
             acknowledge(self.policy, str(wildcard), f"AwsSolutions-IAM5[Resource::{arn}]")
+
+    def deny(
+        self, sid: str, actions: Sequence[str], conditions: Mapping[str, Mapping[str, object]] | None = None
+    ) -> None:
+        """Refuse actions on everything under conditions, whatever else this or another policy allows the role."""
+        self.policy.add_statements(
+            iam.PolicyStatement(
+                sid=sid, effect=iam.Effect.DENY, actions=actions, resources=["*"], conditions=conditions
+            )
+        )

@@ -33,6 +33,7 @@ class PythonFunctionProps:
     reserved_concurrency: int
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     dead_letter_queue: DeadLetterQueue | None = None
+    role_name: str | None = None  # where a policy elsewhere must know it
     timeout_seconds: int = 60
     storage_mib: int = 512  # of /tmp
     memory_mib: int = 1024  # processor time comes with memory; imports are most of a cold start
@@ -55,7 +56,11 @@ class PythonFunction(Construct):
         # The L2 takes names such as ONE_MONTH; days are the unit here and in CloudFormation.
         cast(logs.CfnLogGroup, self.log_group.node.default_child).retention_in_days = props.log_retention_days
         self.role = iam.Role(
-            self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=props.description
+            self,
+            "Role",
+            role_name=props.role_name,
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=props.description,
         )
         self.permissions = Permissions(self, "Permissions", role=self.role, description=props.description)
         self.permissions.allow(

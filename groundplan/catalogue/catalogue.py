@@ -118,6 +118,15 @@ class Catalogue(Values):
                 return key, model
         return None
 
+    def fallbacks(self, target: str, region: str) -> list[str]:
+        """`target`, then what answers in its stead from a region; nothing where it is not approved."""
+        known = self.find(target)
+        found = [target] if known else []
+        while known and (key := known[1].fallback):
+            known = key, self.models[key]
+            found += known[1].targets(region)[:1]
+        return found
+
     def price_key(self, target: str) -> str:
         """Under which id prices have what `target` costs; raises KeyError for one that is not approved."""
         found = self.find(target)

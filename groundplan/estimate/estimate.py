@@ -1,5 +1,6 @@
 """Prices every resource of an assembly: fixed, by usage, unknown or free, and the totals."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -125,8 +126,9 @@ def estimate(stacks: Sequence[Stack], books: Callable[[str], PriceBook], usage: 
             Resource(stack, logical_id, str(raw.get("Type")), raw, known)
             for logical_id, raw in stack.resources.items()
         ]
-        alone = {resource.workload for resource in resources} - {""}
-        fallback = alone.pop() if len(alone) == 1 else ""
+        # What takes no tag belongs to whom most of its stack does.
+        tagged = Counter(resource.workload for resource in resources if resource.workload)
+        [fallback, *_] = [*(workload for workload, _ in tagged.most_common(1)), ""]
         book = book_of(stack.region)
         lines += [_line(resource, book, fallback) for resource in resources if _is_made(resource)]
         if not stack.template:

@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from groundplan.catalogue import Catalogue
 from groundplan.governance.logs_and_keys import logs_and_keys
+from groundplan.governance.models import approved_models, no_models_of_the_application
 from groundplan.governance.perimeter import guarded_resources, own_resources, regions, stay
 from groundplan.governance.public_access import no_public_access
 from groundplan.governance.statements import Statement, role
@@ -43,8 +45,13 @@ class OrganizationPolicy:
         return json.dumps(self.document, separators=(",", ":"))
 
 
-def policies(names: Names, organization: Organization) -> tuple[OrganizationPolicy, ...]:
-    """Every policy of the organisation; raises BadInput when AWS would not take one for its size."""
+def policies(
+    names: Names, organization: Organization, catalogue: Catalogue | None = None
+) -> tuple[OrganizationPolicy, ...]:
+    """Every policy of the organisation; raises BadInput when AWS would not take one for its size.
+
+    Without a catalogue every model counts as approved.
+    """
     break_glass = role(organization.break_glass_role)
     deployment = role(f"cdk-{names.environment.qualifier}-cfn-exec-role-*")
     found = (
@@ -61,13 +68,18 @@ def policies(names: Names, organization: Organization) -> tuple[OrganizationPoli
         _service(
             "LogsAndKeys",
             "Logs stay on and keys stay",
-            logs_and_keys(break_glass=break_glass, deployment=deployment),
+            logs_and_keys(
+                break_glass=break_glass,
+                deployment=deployment,
+                logging=role(f"{names.environment.conventions.iam_path.removeprefix('/')}{names.logging_role()}"),
+            ),
         ),
         _service(
             "Jobs",
             "Jobs and notebooks inside the VPC, encrypted, no larger than allowed",
             job_denials(names.environment.limits),
         ),
+        _service("Models", "Approved foundation models only, where they belong", _models(names, catalogue)),
         OrganizationPolicy(
             "Resources",
             "RESOURCE_CONTROL_POLICY",
@@ -109,3 +121,8 @@ def refuse_what_aws_would_not_take(names: Names, found: tuple[OrganizationPolicy
 
 def _service(name: str, description: str, statements: list[Statement]) -> OrganizationPolicy:
     return OrganizationPolicy(name, "SERVICE_CONTROL_POLICY", description, tuple(statements))
+
+
+def _models(names: Names, catalogue: Catalogue | None) -> list[Statement]:
+    approved = [approved_models(catalogue)] if catalogue else []
+    return [*approved, no_models_of_the_application(names.environment.accounts.application)]

@@ -23,7 +23,6 @@ TRAILS = (
 )
 # CloudFormation makes and changes these; nobody else does.
 LOGS = (
-    "bedrock:PutModelInvocationLoggingConfiguration",
     "ec2:DeleteFlowLogs",
     "logs:DeleteLogGroup",
     "logs:DeleteLogStream",
@@ -47,11 +46,19 @@ ROLE_CHANGES = (
 )
 
 
-def logs_and_keys(*, break_glass: str, deployment: str) -> list[Statement]:
-    """`break_glass` and `deployment` are the role ARNs of those who may: in need, and CloudFormation's."""
+def logs_and_keys(*, break_glass: str, deployment: str, logging: str) -> list[Statement]:
+    """`break_glass`, `deployment` and `logging` are the role ARNs of those who may.
+
+    In need, CloudFormation, and the function of a stack that turns the log of model invocations on.
+    """
     return [
         deny("TrailsStayOn", TRAILS, except_for=[break_glass]),
         deny("LogsStay", LOGS, except_for=[break_glass, deployment]),
+        deny(
+            "InvocationsStayLogged",
+            ["bedrock:PutModelInvocationLoggingConfiguration"],
+            except_for=[break_glass, logging],
+        ),
         deny("KeysStay", KEYS, except_for=[break_glass]),
         # Or an administrator of an account would make himself the exception. By the organisation's own roles only.
         deny(

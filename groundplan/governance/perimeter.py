@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_data-perimeters
 
 from typing import Any
 
+from groundplan.catalogue.permissions import INVOKE_MODEL
 from groundplan.governance.statements import Statement, deny, role
 from groundplan.names import Names
 from groundplan.organization import GLOBAL_INFERENCE, Organization
@@ -27,7 +28,6 @@ REACHED = (
 # callers have no organisation yet.
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html#rcp-supported-services
 GUARDED = ("ecr:*", "kms:*", "s3:*", "secretsmanager:*", "sqs:*")
-INVOKE_MODEL = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 # Services whose one endpoint stands in us-east-1, whatever the region.
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_examples_general.html
 GLOBAL_ACTIONS = """

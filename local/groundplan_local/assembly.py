@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundplan_local import bridge, bucket_policies, cloudformation, image_builds, invocations, state_machine_task
+from groundplan_local import (
+    bridge,
+    bucket_policies,
+    cloudformation,
+    guardrails,
+    image_builds,
+    invocations,
+    state_machine_task,
+)
 from groundplan_local.bridge import Answer, Call, Moto
 from groundplan_local.control_plane import ControlPlane
 from groundplan_local.joints import joint
@@ -57,6 +65,7 @@ def assemble(state: Path) -> Assembly:
     bridge.install(answer)
     bucket_policies.install()
     cloudformation.install()
+    guardrails.install()
     image_builds.install()
     invocations.install()
     measures.install()

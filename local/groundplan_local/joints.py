@@ -26,6 +26,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "request_scope": "account_id, region",
     },
     "ministack.core.router": {"SERVICE_PATTERNS": None, "extract_access_key_id": "headers, query_params="},
+    "ministack.services.bedrock_runtime": {"_evaluate_guardrail": "rec, source, text"},
     "ministack.services.cloudformation.provisioners": {
         "_RESOURCE_HANDLERS": None,
         "_physical_name": "stack_name, logical_id, lowercase=, max_len=, seeded=",

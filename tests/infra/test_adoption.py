@@ -70,7 +70,7 @@ def test_the_companys_keys_and_log_buckets_are_used(adopted: Templates) -> None:
 
 
 def test_jobs_run_in_the_companys_subnets_and_are_held_to_them(adopted: Templates) -> None:
-    [launch] = of_type(adopted, "AWS::SSM::Parameter")
+    [launch] = [one for one in of_type(adopted, "AWS::SSM::Parameter") if one["Name"].endswith("/launch")]
     assert all(subnet in str(launch["Value"]) for subnet in SUBNETS)
     [guard] = of_type({"Network": adopted["Network"]}, "AWS::IAM::ManagedPolicy")
     held = {statement["Sid"]: statement["Condition"] for statement in guard["PolicyDocument"]["Statement"]}
@@ -102,5 +102,5 @@ def test_the_companys_tags_are_on_every_bucket_role_and_job(adopted: Templates) 
     tag = {"Key": "business-unit", "Value": "research"}
     for kind in ("AWS::S3::Bucket", "AWS::IAM::Role", "AWS::Lambda::Function"):
         assert all(tag in resource["Tags"] for resource in of_type(adopted, kind)), kind
-    [launch] = of_type(adopted, "AWS::SSM::Parameter")
+    [launch] = [one for one in of_type(adopted, "AWS::SSM::Parameter") if one["Name"].endswith("/launch")]
     assert '"business-unit": "research"' in str(launch["Value"])

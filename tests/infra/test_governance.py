@@ -9,6 +9,7 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from groundplan.catalogue import read_catalogue
 from groundplan.environment import read_environment
 from groundplan.governance import policies
 from groundplan.names import Names
@@ -43,7 +44,9 @@ def test_every_policy_is_attached_as_it_was_written(governed: Path, tmp_path: Pa
     (tmp_path / "environments/prod.toml").write_text(text)
     environment = read_environment(tmp_path, "prod")
     assert environment.organization
-    made = {policy.name: policy for policy in policies(Names(environment), environment.organization)}
+    made = {
+        policy.name: policy for policy in policies(Names(environment), environment.organization, read_catalogue(ROOT))
+    }
     resources = json.loads((governed / "Governance.template.json").read_text())["Resources"]
     assert {resource["Type"] for resource in resources.values()} == {"AWS::Organizations::Policy"}
     assert set(resources) == set(made)

@@ -97,7 +97,72 @@ class Case:
     beside: Mapping[str, Any] | None = None
 
 
+GUARDRAIL: dict[str, Any] = {
+    "Type": "AWS::Bedrock::Guardrail",
+    "Properties": {"Name": "trial", "BlockedInputMessaging": "No.", "BlockedOutputsMessaging": "No."},
+}
+VERSION = {
+    "Type": "AWS::Bedrock::GuardrailVersion",
+    "Properties": {"GuardrailIdentifier": {"Fn::GetAtt": ["Guardrail", "GuardrailId"]}},
+}
+ANSWERING = """
+import json, urllib.request
+
+def handler(event, context):
+    told = {"Status": "SUCCESS", "PhysicalResourceId": "one"}
+    told |= {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    request = urllib.request.Request(event["ResponseURL"], data=json.dumps(told).encode(), method="PUT")
+    urllib.request.urlopen(request).read()
+"""
+ANSWERING_FUNCTION: dict[str, Any] = {
+    "Type": "AWS::Lambda::Function",
+    "Properties": {**FUNCTION["Properties"], "Code": {"ZipFile": ANSWERING}},
+}
+
 CASES = [
+    Case(
+        "AWS::Bedrock::ApplicationInferenceProfile",
+        {
+            "InferenceProfileName": "trial",
+            "ModelSource": {"CopyFrom": "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0"},
+        },
+        "bedrock",
+        lambda bedrock, ids: bedrock.get_inference_profile(inferenceProfileIdentifier=ids["It"]),
+    ),
+    Case(
+        "AWS::Bedrock::Guardrail",
+        GUARDRAIL["Properties"],
+        "bedrock",
+        lambda bedrock, ids: bedrock.get_guardrail(guardrailIdentifier=ids["It"].rpartition("/")[2]),
+    ),
+    Case(
+        "AWS::Bedrock::GuardrailVersion",
+        VERSION["Properties"],
+        "bedrock",
+        lambda bedrock, ids: bedrock.get_guardrail(
+            guardrailIdentifier=ids["Guardrail"].rpartition("/")[2], guardrailVersion="1"
+        ),
+        {"Guardrail": GUARDRAIL},
+    ),
+    Case(  # ministack has no call that shows it: that its guardrail and version are there is all that is seen
+        "AWS::Bedrock::EnforcedGuardrailConfiguration",
+        {
+            "GuardrailIdentifier": {"Fn::GetAtt": ["Guardrail", "GuardrailArn"]},
+            "GuardrailVersion": {"Fn::GetAtt": ["Version", "Version"]},
+        },
+        "bedrock",
+        lambda bedrock, ids: bedrock.get_guardrail(
+            guardrailIdentifier=ids["Guardrail"].rpartition("/")[2], guardrailVersion="1"
+        ),
+        {"Guardrail": GUARDRAIL, "Version": VERSION},
+    ),
+    Case(
+        "Custom::InvocationLogging",
+        {"ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]}},
+        "lambda",
+        lambda functions, ids: functions.get_function(FunctionName=ids["Function"]) and ids["It"] == "one",
+        {"Role": ROLE, "Function": ANSWERING_FUNCTION},
+    ),
     Case(
         "AWS::KMS::Key",
         {"KeyPolicy": everybody_may("kms:*", "*"), "EnableKeyRotation": True},

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cfnlint.data import AdditionalSpecs
 
+from groundplan.catalogue import read_catalogue
 from groundplan.environment import Environment, read_environment
 from groundplan.governance import MOST_CHARACTERS, OrganizationPolicy, policies
 from groundplan.names import Names
@@ -28,7 +29,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 @pytest.fixture(scope="module")
 def made(environment: Environment) -> tuple[OrganizationPolicy, ...]:
     assert environment.organization
-    return policies(Names(environment), environment.organization)
+    return policies(Names(environment), environment.organization, read_catalogue(ROOT))
 
 
 def test_every_action_is_one_that_aws_has(made: tuple[OrganizationPolicy, ...]) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from proofs.declared import ASSUMED_BY, PEOPLE, Call, call, declared
+from proofs.declared import ASSUMED_BY, GATEWAY, PEOPLE, Call, call, declared
 from proofs.deployment import deployers, does, never
-from proofs.evaluator import Request
+from proofs.evaluator import Request, Value
 from proofs.jobs import job_requests, through_endpoints
 from proofs.world import BOUNDARY as BOUNDARY_POLICY
 from proofs.world import OTHER_ORGANISATION, STRANGER, Caller, World
@@ -56,6 +56,8 @@ GRAVE = {
     "ecr": "BatchGetImage PutImage BatchDeleteImage SetRepositoryPolicy DeleteRepository",
     "sagemaker": "CreateTrainingJob UpdateModelPackage DeleteModelPackageGroup CreateNotebookInstance",
     "codebuild": "StartBuild UpdateProject DeleteProject",
+    "bedrock": """InvokeModel InvokeModelWithResponseStream ApplyGuardrail DeleteGuardrail UpdateGuardrail
+        DeleteModelInvocationLoggingConfiguration PutModelInvocationLoggingConfiguration""",
     "codeartifact": "PublishPackageVersion DeletePackageVersions PutDomainPermissionsPolicy",
     "glue": "GetTable UpdateTable DeleteTable GetTables PutResourcePolicy",
     "iam": """CreateRole PassRole AttachRolePolicy PutRolePolicy UpdateAssumeRolePolicy DeleteRolePermissionsBoundary
@@ -71,6 +73,8 @@ GRAVE = {
     "xray": "PutEncryptionConfig PutResourcePolicy DeleteSamplingRule",
 }
 TYPES = {
+    "AWS::Bedrock::ApplicationInferenceProfile": "bedrock",
+    "AWS::Bedrock::Guardrail": "bedrock",
     "AWS::CodeBuild::Project": "codebuild",
     "AWS::EC2::Subnet": "ec2",
     "AWS::EC2::VPC": "ec2",
@@ -94,6 +98,8 @@ BYSTANDERS = """
     logs:log-group:/company:log-stream:one ecr:repository/company sagemaker:model-package-group/company
     iam:role/company events:rule/company ssm:parameter/company
     cloudwatch:alarm:company states:stateMachine:company glue:table/company/company
+    bedrock:guardrail/company bedrock:inference-profile/us.amazon.nova-pro-v1:0
+    bedrock:application-inference-profile/company bedrock:custom-model/company
     codeartifact:repository/company/company codebuild:project/company ec2:subnet/company ec2:security-group/company
 """.split()
 FOREIGN_SERVICES = """
@@ -265,6 +271,9 @@ class _Assertions:
         """Who becomes a role of the platform."""
         for role in self.platform:
             [(service, source)] = [entry for start, entry in ASSUMED_BY.items() if role.name.startswith(start)]
+            if service == GATEWAY:
+                yield from self._becomes_for(role)
+                continue
             if service == PEOPLE:
                 yield from self._becomes(role, source)
                 continue
@@ -299,6 +308,38 @@ class _Assertions:
                 for action in ("sts:TagSession", "sts:SetSourceIdentity"):
                     yield self._asks(NOT_ASSUMED, _tagged(caller, tag, stem), call(action, role.arn), allowed=False)
         for service in FOREIGN_SERVICES:
+            yield self._asks(NOT_ASSUMED, _service(f"{service}.amazonaws.com"), asked, allowed=False)
+
+    def _becomes_for(self, role: Caller) -> Iterator[Assertion]:
+        """The gateway's role, for a tenant and a feature; nobody else, and not for less."""
+        names = self.world.names
+        account = names.environment.accounts.application
+        gateway = Caller("the gateway", names.roles(account, names.gateway_role()), account, administrator=True)
+        like = replace(gateway, name="a role named like the gateway's", arn=gateway.arn + "x")
+        stranger = replace(
+            gateway, name="a stranger's gateway", arn=ACCOUNT.sub(STRANGER, gateway.arn), account=STRANGER
+        )
+        tags = {"aws:RequestTag/tenant": "retail", "aws:RequestTag/feature": "help-page"}
+        told = {**tags, "aws:TagKeys": ["feature", "tenant"]}
+        wrong: list[dict[str, Value]] = [
+            {**told, "aws:TagKeys": ["feature", "tenant", "workload"]},
+            {**told, "aws:RequestTag/tenant": ""},
+            {**told, "aws:RequestTag/feature": ""},
+            {},
+        ]
+        for action in ("sts:AssumeRole", "sts:TagSession"):
+
+            def asks(kind: str, caller: Caller, context: Mapping[str, Value], *, allowed: bool) -> Assertion:
+                request = self.world.request(caller, action, role.arn, context)  # noqa: B023 - used at once
+                return Assertion(kind, caller, request, allowed, caller.name in self.world.callers, "all")
+
+            yield asks(ASSUMED, gateway, told, allowed=True)
+            for context in wrong:
+                yield asks(NOT_ASSUMED, gateway, context, allowed=False)
+            for caller in (like, stranger, *outsiders(self.world), *administrators(self.world), *self.platform):
+                yield asks(NOT_ASSUMED, caller, told, allowed=False)
+        for service in FOREIGN_SERVICES:
+            asked = call("sts:AssumeRole", role.arn)
             yield self._asks(NOT_ASSUMED, _service(f"{service}.amazonaws.com"), asked, allowed=False)
 
     def jobs(self) -> Iterator[Assertion]:
@@ -380,6 +421,9 @@ class _Assertions:
         for kind, service in TYPES.items():
             arns = [resource.arn for resource in self.world.of_type(kind)]
             found.setdefault(service, []).extend(re.sub(r":\*$", ":log-stream:one", arn) for arn in arns)
+        # Of AWS, whatever the account: a model that is not approved, and an approved one elsewhere.
+        for region, model in ((self.region, "amazon.nova-pro-v1:0"), ("eu-west-1", "amazon.nova-lite-v1:0")):
+            found["bedrock"].append(f"arn:aws:bedrock:{region}::foundation-model/{model}")
         for entry in BYSTANDERS:
             service, _, name = entry.partition(":")
             region = "" if service == "iam" else self.region
@@ -436,6 +480,14 @@ class _Assertions:
                     yield "budgets.amazonaws.com", call("sns:Publish", reader["Address"], source)
                     yield from encrypted("budgets.amazonaws.com", reader["Address"], source)
         yield from self._exports()
+        for setting in world.of_type("Custom::InvocationLogging"):
+            source = {"aws:SourceArn": f"arn:aws:bedrock:{self.region}:{self.ai}:x/y", "aws:SourceAccount": self.ai}
+            where = f"arn:aws:s3:::{setting.properties['Bucket']}/invocations/AWSLogs/{self.ai}"
+            written = f"{where}/BedrockModelInvocationLogs/{self.region}/one.json.gz"
+            yield "bedrock.amazonaws.com", call("s3:PutObject", written, source)
+            for resource in (one for one in world.of_type("AWS::KMS::Key") if one.stack == setting.stack):
+                for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+                    yield "bedrock.amazonaws.com", call(action, resource.arn, {"aws:SourceAccount": self.ai})
         for group in world.of_type("AWS::Logs::LogGroup"):
             if key := group.properties.get("KmsKeyId"):
                 source = {"kms:EncryptionContext:aws:logs:arn": group.arn.removesuffix(":*")}

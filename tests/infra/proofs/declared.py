@@ -4,8 +4,10 @@ Written from what the code and the documentation of AWS's services do, not from 
 something else is wrong. `tests/infra/proofs/test_declared.py` compares the functions' calls with their code.
 """
 
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from groundplan.job_limits import has_local_storage
 from proofs.world import Resource, World
@@ -382,6 +384,48 @@ def cost_report(world: World) -> Iterator[Call]:
     yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Groundplan/Cost"})
 
 
+def guardrail_of(world: World) -> str:
+    """The guardrail's ARN and its version, as the templates make them."""
+    version = one(world, "AWS::Bedrock::GuardrailVersion", "Generative").name
+    return f"{one(world, 'AWS::Bedrock::Guardrail', 'Generative').arn}:{version}.Version"
+
+
+def invoking(world: World) -> Iterator[Call]:
+    """The gateway, as this role: each approved model and profile, streaming or not, under the guardrail's version.
+
+    What is approved is read off the file here, not off the code that writes the policy.
+    """
+    here = f"{world.names.environment.region}:{world.names.environment.accounts.ai}"
+    under = {"bedrock:GuardrailIdentifier": guardrail_of(world)}
+    named = tomllib.loads((Path(__file__).parents[3] / "catalogue.toml").read_text())["models"]
+    profiles = [profile.arn for profile in world.of_type("AWS::Bedrock::ApplicationInferenceProfile")]
+    for action in ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"):
+        for profile in profiles:
+            yield call(action, profile, under)
+        for model in named.values():
+            if "regions" in model:
+                yield call(action, f"arn:aws:bedrock:us-east-1::foundation-model/{model['model_id']}", under)
+            for profile, regions in model.get("profiles", {}).items():
+                yield call(action, f"arn:aws:bedrock:{here}:inference-profile/{profile}", under)
+                for region in regions:
+                    for through in (f"arn:aws:bedrock:{here}:inference-profile/{profile}", *profiles):
+                        routed = {**under, "bedrock:InferenceProfileArn": through}
+                        yield call(action, f"arn:aws:bedrock:{region}::foundation-model/{model['model_id']}", routed)
+    yield call("bedrock:ApplyGuardrail", one(world, "AWS::Bedrock::Guardrail", "Generative").arn)
+    yield call("kms:Decrypt", key(world, "Generative"))
+    yield call("ssm:GetParameter", f"arn:aws:ssm:{here}:parameter{world.names.models_parameter()}")
+
+
+def log_of_invocations(world: World) -> Iterator[Call]:
+    """handlers/log_invocations.py: the one setting, and its own log."""
+    stream = one(world, "AWS::Logs::LogGroup", "Generative").arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
+    for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, "Platform"))
+    yield call("bedrock:PutModelInvocationLoggingConfiguration")
+
+
 # Role, by how its place in the templates begins, to its calls. A role that is missing here fails a test.
 ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Lineage/RecordRole": lambda world: lineage_function(world, "Record"),
@@ -397,6 +441,8 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Spend-ai/StopRole": stopper,
     "Spend-ai/DenyRole": denying,
     "CostReport/ReportRole": cost_report,
+    "Generative/GatewayModels": invoking,
+    "Generative/InvocationLogTurnOnRole": log_of_invocations,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
     "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
     "Workload-digit-reader/Training": lambda world: training(world, "digit-reader"),
@@ -404,7 +450,7 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
 }
 BUILD = "arn:aws:codebuild:{here}:project/{stem}-"
 # Who assumes a role: the service, and of which resources it then speaks; or people, and the tag of theirs.
-PEOPLE = "people"
+PEOPLE, GATEWAY = "people", "gateway"
 ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Platform/Approver": (PEOPLE, "model-approver"),
     "Spend-ai/TellRole": ("lambda.amazonaws.com", ""),
@@ -413,6 +459,8 @@ ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Spend-ai/StopRole": ("lambda.amazonaws.com", ""),
     "Spend-ai/DenyRole": ("budgets.amazonaws.com", "arn:aws:budgets::{account}:budget/one"),
     "CostReport/ReportRole": ("lambda.amazonaws.com", ""),
+    "Generative/GatewayModels": (GATEWAY, ""),
+    "Generative/InvocationLogTurnOnRole": ("lambda.amazonaws.com", ""),
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),
     "Intake/ValidateRole": ("lambda.amazonaws.com", ""),

@@ -11,6 +11,10 @@ MAKES: dict[str, str] = {
     "AWS::Athena::WorkGroup": "athena:CreateWorkGroup athena:UpdateWorkGroup athena:DeleteWorkGroup",
     "AWS::Budgets::Budget": "budgets:ModifyBudget budgets:ViewBudget budgets:TagResource",
     "AWS::Budgets::BudgetsAction": "budgets:CreateBudgetAction budgets:UpdateBudgetAction budgets:DeleteBudgetAction",
+    "AWS::Bedrock::ApplicationInferenceProfile": "bedrock:CreateInferenceProfile bedrock:TagResource",
+    "AWS::Bedrock::EnforcedGuardrailConfiguration": "bedrock:PutEnforcedGuardrailConfiguration",
+    "AWS::Bedrock::Guardrail": "bedrock:CreateGuardrail bedrock:UpdateGuardrail bedrock:TagResource",
+    "AWS::Bedrock::GuardrailVersion": "bedrock:CreateGuardrailVersion",
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms cloudwatch:TagResource",
     "AWS::CodeBuild::Project": "codebuild:CreateProject codebuild:UpdateProject codebuild:DeleteProject",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable dynamodb:UpdateContinuousBackups dynamodb:TagResource",
@@ -47,6 +51,7 @@ MAKES: dict[str, str] = {
     "AWS::SSM::Parameter": """ssm:PutParameter ssm:AddTagsToResource ssm:DeleteParameter ssm:GetParameter
         ssm:GetParameters ssm:ListTagsForResource ssm:RemoveTagsFromResource""",
     "AWS::StepFunctions::StateMachine": "states:CreateStateMachine states:UpdateStateMachine states:TagResource",
+    "Custom::InvocationLogging": "lambda:InvokeFunction",
     "AWS::SageMaker::ModelPackageGroup": "sagemaker:CreateModelPackageGroup sagemaker:DeleteModelPackageGroup",
 }
 OWN_ROLE_ACTIONS = """
@@ -88,6 +93,8 @@ def _like(world: World, resource: Resource, number: str) -> str:
     if resource.type in ("AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission"):
         named = resource.properties["FunctionName"]
         [arn] = [entry.arn for entry in world.of_type("AWS::Lambda::Function") if named in (entry.name, entry.arn)]
+    if resource.type == "Custom::InvocationLogging":
+        arn = resource.properties["ServiceToken"]
     if resource.account == number:
         return arn
     region = world.names.environment.region

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from groundplan.catalogue import Catalogue
 from groundplan.environment import Environment, read_environment
 from groundplan.governance import OrganizationPolicy, policies
 from groundplan.names import Names
@@ -18,6 +19,7 @@ from proofs.evaluator import Policies, Policy, Request, allows, applies
 
 ROOT = Path(__file__).parents[3]
 AI, DATA, STRANGER, PARTNER = "666677778888", "999900001111", "575757575757", "343434343434"
+APPLICATION = "555566667777"
 OWN = "o-exampleorg1"
 ENGINEER = "Engineer"
 TRAINING = "groundplan-prod-digit-reader-training"
@@ -36,7 +38,9 @@ JOB: dict[str, Any] = {
 ON_NVME = {"sagemaker:InstanceTypes": ["ml.g5.xlarge"], "sagemaker:VolumeKmsKey": None}
 BUCKET, OBJECT = f"arn:aws:s3:::groundplan-prod-curated-{DATA}-us-east-1", "arn:aws:s3:::somebucket/some/key"
 KEY = f"arn:aws:kms:us-east-1:{DATA}:key/1234"
-MODEL = "arn:aws:bedrock:us-west-2::foundation-model/some.model"
+CATALOGUE = Catalogue.read(ROOT / "catalogue.toml")
+MODEL = "arn:aws:bedrock:us-west-2::foundation-model/amazon.nova-lite-v1:0"
+OTHER_MODEL = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-pro-v1:0"
 INSIDE = {"aws:ResourceOrgID": OWN, "aws:PrincipalOrgID": OWN, "aws:PrincipalIsAWSService": "false"}
 OFFICE = "203.0.113.7"
 
@@ -72,7 +76,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 @pytest.fixture(scope="module")
 def made(environment: Environment) -> tuple[OrganizationPolicy, ...]:
     assert environment.organization
-    return policies(Names(environment), environment.organization)
+    return policies(Names(environment), environment.organization, CATALOGUE)
 
 
 EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -107,7 +111,8 @@ def refusal(made: tuple[OrganizationPolicy, ...], call: Call) -> str | None:
         owner or call.account,
         context,
     )
-    bound = [policy for policy in made if policy.type == "RESOURCE_CONTROL_POLICY" or call.account in (AI, DATA)]
+    ours = call.account in (AI, APPLICATION, DATA)
+    bound = [policy for policy in made if policy.type == "RESOURCE_CONTROL_POLICY" or ours]
     read = {policy.name: Policy.read(policy.name, policy.document) for policy in bound}
     passes = allows(
         request,
@@ -141,8 +146,31 @@ ACROSS: list[tuple[str, Call]] = [
     ("OwnResourcesOnly", Call("sts:AssumeRole", resource=f"arn:aws:iam::{STRANGER}:role/x", keys=ELSEWHERE)),
     ("RegionsOnly", Call("s3:CreateBucket", region="ap-south-1")),
     ("RegionsOnly", Call("sagemaker:CreateTrainingJob", region="us-west-2", keys=JOB)),
-    ("InferenceRegionsOnly", Call("bedrock:InvokeModel", region="ap-south-1", keys=INFERENCE)),
+    ("InferenceRegionsOnly", Call("bedrock:InvokeModel", resource=MODEL, region="ap-south-1", keys=INFERENCE)),
     ("InferenceElsewhereByProfileOnly", Call("bedrock:InvokeModel", resource=MODEL, region="us-west-2")),
+    ("ApprovedModelsOnly", Call("bedrock:InvokeModel", resource=OTHER_MODEL)),
+    ("ApprovedModelsOnly", Call("bedrock:InvokeModelWithResponseStream", resource=OTHER_MODEL)),
+    (
+        "ApprovedModelsOnly",
+        Call(
+            "bedrock:InvokeModel",
+            resource=f"arn:aws:bedrock:us-east-1:{AI}:inference-profile/us.amazon.nova-lite-v1:0",
+        ),
+    ),
+    ("ApprovedModelsOnly", Call("bedrock:InvokeModel", resource=f"arn:aws:bedrock:us-east-1:{AI}:custom-model/x")),
+    (
+        "NoModelsOfTheApplication",
+        Call("bedrock:InvokeModel", resource=MODEL, account=APPLICATION),
+    ),
+    (
+        "NoModelsOfTheApplication",
+        Call(
+            "bedrock:InvokeModelWithResponseStream",
+            role="groundplan-prod-gateway",
+            resource=MODEL,
+            account=APPLICATION,
+        ),
+    ),
     ("StayInTheOrganisation", Call("organizations:LeaveOrganization").by("BreakGlass")),
     ("NothingSharedWithTheWorld", Call("s3:PutAccountPublicAccessBlock")),
     ("NothingSharedWithTheWorld", Call("ec2:ModifyImageAttribute")),
@@ -162,6 +190,8 @@ ACROSS: list[tuple[str, Call]] = [
     ("TrailsStayOn", Call("guardduty:DeleteDetector")),
     ("TrailsStayOn", Call("bedrock:DeleteModelInvocationLoggingConfiguration")),
     ("LogsStay", Call("ec2:DeleteFlowLogs")),
+    ("InvocationsStayLogged", Call("bedrock:PutModelInvocationLoggingConfiguration")),
+    ("InvocationsStayLogged", Call("bedrock:PutModelInvocationLoggingConfiguration").by(DEPLOYMENT)),
     ("LogsStay", Call("logs:DeleteLogGroup")),
     ("LogsStay", Call("logs:PutRetentionPolicy")),
     ("LogsStay", Call("s3:PutBucketLogging", resource=BUCKET)),
@@ -199,7 +229,7 @@ BY_NOBODY = {
         guardduty:UpdateDetector
     """,
     "LogsStay": """
-        bedrock:PutModelInvocationLoggingConfiguration logs:DeleteLogStream logs:DeleteRetentionPolicy
+        logs:DeleteLogStream logs:DeleteRetentionPolicy
         logs:DisassociateKmsKey
     """,
     "KeysStay": "kms:DeleteImportedKeyMaterial kms:DisableKeyRotation",
@@ -273,12 +303,25 @@ REFUSED = [
         for acl in ("authenticated-read", "public-read-write")
     ),
     ("NoOpenFunctionUrls", Call("lambda:UpdateFunctionUrlConfig", keys={"lambda:FunctionUrlAuthType": "NONE"})),
-    ("InferenceRegionsOnly", Call("bedrock:InvokeModelWithResponseStream", region="ap-south-1", keys=INFERENCE)),
-    ("InferenceElsewhereByProfileOnly", Call("bedrock:InvokeModelWithResponseStream", region="us-west-2")),
-    ("InferenceElsewhereByProfileOnly", Call("bedrock:InvokeModel", region="unspecified")),
+    (
+        "InferenceRegionsOnly",
+        Call("bedrock:InvokeModelWithResponseStream", resource=MODEL, region="ap-south-1", keys=INFERENCE),
+    ),
+    (
+        "InferenceElsewhereByProfileOnly",
+        Call("bedrock:InvokeModelWithResponseStream", resource=MODEL, region="us-west-2"),
+    ),
+    ("InferenceElsewhereByProfileOnly", Call("bedrock:InvokeModel", resource=MODEL, region="unspecified")),
 ]
 
 PASSED = {
+    "an approved profile": Call(
+        "bedrock:InvokeModel",
+        resource=f"arn:aws:bedrock:us-east-1:{AI}:inference-profile/us.anthropic.claude-haiku-4-5-20251001-v1:0",
+    ),
+    "an application's profile": Call(
+        "bedrock:InvokeModel", resource=f"arn:aws:bedrock:us-east-1:{AI}:application-inference-profile/abc"
+    ),
     "training on a type whose disks hardware encrypts": Call(SAGEMAKER + "TrainingJob", keys={**JOB, **ON_NVME}),
     "a model in the VPC": Call(SAGEMAKER + "Model", keys=JOB),
     "a notebook in the VPC": Call(SAGEMAKER + "NotebookInstance", keys=JOB),
@@ -317,9 +360,13 @@ PASSED = {
     "the other region": Call("s3:CreateBucket", region="eu-central-1"),
     "IAM, which stands in us-east-1": Call("iam:GetRole"),
     "support, whatever the region": Call("support:CreateCase", region="us-west-2"),
-    "a model here": Call("bedrock:InvokeModel"),
-    "a model elsewhere through a profile": Call("bedrock:InvokeModel", region="us-west-2", keys=INFERENCE),
-    "a model through a global profile": Call("bedrock:InvokeModel", region="unspecified", keys=INFERENCE),
+    "a model here": Call("bedrock:InvokeModel", resource=MODEL),
+    "a model elsewhere through a profile": Call(
+        "bedrock:InvokeModel", resource=MODEL, region="us-west-2", keys=INFERENCE
+    ),
+    "a model through a global profile": Call(
+        "bedrock:InvokeModel", resource=MODEL.replace("us-west-2", ""), region="unspecified", keys=INFERENCE
+    ),
     "a function URL that asks who is there": Call(
         "lambda:CreateFunctionUrlConfig", keys={"lambda:FunctionUrlAuthType": "AWS_IAM"}
     ),
@@ -336,13 +383,18 @@ PASSED = {
     "the organisation changes the broken glass": Call(
         "iam:UpdateRole", resource=f"arn:aws:iam::{AI}:role/BreakGlass"
     ).by("OrganizationAccountAccessRole"),
+    "the function that turns the log of invocations on": Call(
+        "bedrock:PutModelInvocationLoggingConfiguration", role="groundplan-prod-invocation-logging"
+    ),
     "a deployment from anywhere": Call("s3:PutObject", resource=BUCKET, address="54.1.2.3").by(
         f"cdk-gpprod-file-publishing-role-{AI}-us-east-1"
     ),
     "a service-linked role": Call("s3:GetObject", resource=BUCKET, address="54.1.2.3").by("aws-service-role/x"),
     "a person reads from the office, by IPv6": Call("s3:GetObject", resource=BUCKET, address="2001:db8::7"),
-    "a model in the other region": Call("bedrock:InvokeModel", region="eu-central-1"),
-    "a model elsewhere, streaming": Call("bedrock:InvokeModelWithResponseStream", region="us-west-2", keys=INFERENCE),
+    "a model in the other region": Call("bedrock:InvokeModel", resource=MODEL, region="eu-central-1"),
+    "a model elsewhere, streaming": Call(
+        "bedrock:InvokeModelWithResponseStream", resource=MODEL, region="us-west-2", keys=INFERENCE
+    ),
     "a person with a key for whom no account speaks": Call("kms:Decrypt", keys={"aws:SourceAccount": AI}),
     "the broken glass stops a trail": Call("cloudtrail:StopLogging").by("BreakGlass"),
     "an ordinary role is made": Call("iam:CreateRole", resource=f"arn:aws:iam::{AI}:role/groundplan-prod-x"),

@@ -21,6 +21,12 @@ BOUNDARY = "boundary"  # one text in every account
 ADMINISTRATOR = Policy.read("administrator", {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})
 # CloudFormation type: the property that names it, what `Ref` gives, and its ARN after region and account.
 KINDS: dict[str, tuple[str, str, str]] = {
+    "AWS::Bedrock::ApplicationInferenceProfile": (
+        "InferenceProfileName",
+        "name",
+        "bedrock:{r}:{a}:application-inference-profile/{n}",
+    ),
+    "AWS::Bedrock::Guardrail": ("Name", "name", "bedrock:{r}:{a}:guardrail/{n}"),
     "AWS::CloudWatch::Alarm": ("AlarmName", "name", "cloudwatch:{r}:{a}:alarm:{n}"),
     "AWS::CodeBuild::Project": ("Name", "name", "codebuild:{r}:{a}:project/{n}"),
     "AWS::DynamoDB::Table": ("TableName", "name", "dynamodb:{r}:{a}:table/{n}"),
@@ -342,7 +348,7 @@ class _Reader:
         """Name and ARN of a resource."""
         entry = self.templates[stack]["Resources"][logical_id]
         kind, properties = entry["Type"], entry.get("Properties", {})
-        service, noun = kind.split("::")[1:]
+        service, noun = kind.split("::")[-2:]
         named, _, shape = KINDS.get(kind, ("", "name", f"{service.lower()}:{{r}}:{{a}}:{noun.lower()}/{{n}}"))
         name = self._resolve(stack, properties[named]) if named in properties else f"{stack}-{logical_id}"
         if named not in properties and kind not in ("AWS::KMS::Key", "AWS::S3::Bucket"):
@@ -370,9 +376,11 @@ class _Reader:
 
     def _attribute(self, stack: str, logical_id: str, attribute: str) -> str:
         name, arn = self._identity(stack, logical_id)
-        if attribute in ("Arn", "TopicArn", "GroupArn"):
+        if attribute in ("Arn", "TopicArn", "GroupArn", "GuardrailArn", "InferenceProfileArn"):
             return arn
-        return name if attribute in ("QueueName", "TopicName", "KeyId", "Name") else f"{name}.{attribute}"
+        return (
+            name if attribute in ("QueueName", "TopicName", "KeyId", "Name", "GuardrailId") else f"{name}.{attribute}"
+        )
 
     def _resolve(self, stack: str, node: Any) -> Any:
         if isinstance(node, list):

@@ -1,0 +1,207 @@
+"""`workloads/<name>/prompts/<prompt>/v<number>.toml`: a template, its typed variables, and what it must pass.
+
+A version is used only with a record of its evaluation beside it, `v<number>.evaluation.json`: the digest of exactly
+this file, the model, and every case, all passed. Who runs the cases writes the record. Nothing of a prompt's text
+stands in it, nor of what is put into a prompt in any message of this module.
+"""
+
+import json
+import string
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from groundplan.canonical import digest
+from groundplan.refusal import BadInput, Disallowed, Finding, bad
+from groundplan.text import FileName, WorkloadName, matching
+from groundplan.toml_file import Values, read_toml
+
+Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+CaseName = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Variable(Values):
+    """What may stand in a place of the template."""
+
+    type: Literal["text", "integer", "choice"]
+    most_characters: Annotated[int, Field(ge=1, le=200_000)] | None = None
+    choices: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _says_what_its_type_needs(self) -> "Variable":
+        if (self.type == "text") != (self.most_characters is not None):
+            raise ValueError("allowed: most_characters with type text, and only there")
+        if (self.type == "choice") != bool(self.choices):
+            raise ValueError("allowed: choices with type choice, and only there")
+        return self
+
+    def refusal(self, value: object) -> str:
+        """What would be allowed in place of a value; nothing where the value is. The value itself is not told."""
+        if self.type == "integer":
+            return "" if isinstance(value, int) and not isinstance(value, bool) else "allowed: an integer"
+        if not isinstance(value, str):
+            return "allowed: text"
+        if self.type == "choice":
+            return "" if value in self.choices else f"allowed: {', '.join(self.choices)}"
+        return (
+            "" if len(value) <= (self.most_characters or 0) else f"allowed: at most {self.most_characters} characters"
+        )
+
+
+class Case(Values):
+    """One case of the evaluation: inputs, and what the answer must hold and must not, in letters of either case."""
+
+    name: CaseName
+    inputs: dict[str, str | int]
+    must_hold: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    must_not_hold: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    adversarial: bool = Field(default=False, description="an attack on the prompt")
+
+    @model_validator(mode="after")
+    def _expects_something(self) -> "Case":
+        if not (self.must_hold or self.must_not_hold):
+            raise ValueError("allowed: must_hold, must_not_hold, or both: a case that expects nothing always passes")
+        return self
+
+    def passes(self, answer: str) -> bool:
+        """Whether an answer is as expected."""
+        said = answer.casefold()
+        held = all(text.casefold() in said for text in self.must_hold)
+        return held and not any(text.casefold() in said for text in self.must_not_hold)
+
+
+class Prompt(Values):
+    """One version of a prompt."""
+
+    system: Text
+    template: Text
+    variables: dict[FileName, Variable]
+    evaluation: Annotated[tuple[Case, ...], Field(strict=False, min_length=1, max_length=500)]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "Prompt":
+        places = set(_places(self.template))
+        for name in sorted(places ^ set(self.variables)):
+            raise Disallowed(name, "allowed: each {name} of the template once, and nothing else", field="variables")
+        names = [case.name for case in self.evaluation]
+        for place, case in enumerate(self.evaluation):
+            if names.count(case.name) > 1:
+                raise Disallowed(case.name, "allowed: each name once", field=f"evaluation.{place}.name")
+            for variable, allowed in self.refusals(case.inputs):
+                raise Disallowed(variable, allowed, field=f"evaluation.{place}.inputs")
+        if not any(case.adversarial for case in self.evaluation):
+            raise Disallowed("nothing", "at least one case with adversarial = true", field="evaluation")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits that change with anything of the version."""
+        return digest(self.model_dump(mode="json"))
+
+    def refusals(self, inputs: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+        """Variable and what is allowed, for each input that is missing, unknown or not of its type."""
+        for name in sorted(set(inputs) ^ set(self.variables)):
+            yield name, f"allowed: exactly {', '.join(sorted(self.variables))}"
+        for name, value in inputs.items():
+            if name in self.variables and (allowed := self.variables[name].refusal(value)):
+                yield name, allowed
+
+    def filled(self, inputs: Mapping[str, str | int]) -> str:
+        """The template with its places filled, once: what is put in is not looked at for places again."""
+        if wrong := list(self.refusals(inputs)):
+            raise BadInput([Finding("prompt", name, "what was given", allowed) for name, allowed in wrong])
+        return self.template.format(**inputs)
+
+
+class Result(Values):
+    """How one case ended."""
+
+    name: CaseName
+    passed: bool
+
+
+class Evaluation(Values):
+    """The record of a version's evaluation. It names cases and holds no text of them."""
+
+    schema_name: Literal["groundplan.prompt-evaluation/1"] = Field(alias="schema")
+    prompt_digest: str
+    model: str
+    on: date
+    simulated: bool = Field(description="answered by the canned model of the embedded AWS, which proves nothing")
+    results: Annotated[tuple[Result, ...], Field(strict=False)]
+
+
+def read_prompt(root: Path, workload: str, prompt: str, version: str) -> Prompt:
+    """A version, whether it may be used or not; raises BadInput."""
+    _known(workload, prompt, version)
+    return read_toml(root, _folder(workload, prompt) / f"{version}.toml", Prompt)
+
+
+def usable_prompt(root: Path, workload: str, prompt: str, version: str, model: str) -> Prompt:
+    """A version that passed its evaluation with this model; raises BadInput."""
+    found = read_prompt(root, workload, prompt, version)
+    file = _folder(workload, prompt) / f"{version}.evaluation.json"
+    try:
+        record = Evaluation.model_validate_json((root / file).read_bytes())
+    except FileNotFoundError:
+        raise bad(
+            str(file), "", "no record", "evaluate this version and write its record before it is used"
+        ) from None
+    except (ValidationError, json.JSONDecodeError, OSError):
+        raise bad(str(file), "", "a file that is no record", "evaluate this version anew") from None
+    if wrong := list(_lacks(found, record, model)):
+        raise BadInput([Finding(str(file), field, value, allowed) for field, value, allowed in wrong])
+    return found
+
+
+def _lacks(prompt: Prompt, record: Evaluation, model: str) -> Iterator[tuple[str, object, str]]:
+    if record.prompt_digest != prompt.digest:
+        yield (
+            "prompt_digest",
+            record.prompt_digest[:12],
+            "the version was changed after it was evaluated",
+        )
+    if record.model != model:
+        yield "model", record.model, f"allowed: {model}, with which it is to be used; evaluate it with that"
+    if record.simulated:
+        yield "simulated", True, "a canned model proves nothing; evaluate it with the model itself"
+    passed = {result.name for result in record.results if result.passed}
+    for case in prompt.evaluation:
+        if case.name not in passed:
+            yield "results", case.name, "every case must have passed; mend the prompt as a new version"
+
+
+def _places(template: str) -> Iterator[str]:
+    try:
+        for _, name, form, conversion in string.Formatter().parse(template):
+            if name is not None:
+                if not name.isidentifier() or form or conversion:
+                    raise Disallowed(name, "allowed: plain places such as {question}", field="template")
+                yield name
+    except ValueError as error:
+        if isinstance(error, Disallowed):
+            raise
+        raise Disallowed("a brace", "allowed: {name} for a place, {{ and }} for braces", field="template") from None
+
+
+class _Place(Values):
+    """Where a version lies: names that are no paths."""
+
+    workload: WorkloadName
+    prompt: WorkloadName
+    version: Annotated[str, matching(r"v[1-9][0-9]{0,3}", "allowed: v1, v2 and so on")]
+
+
+def _known(workload: str, prompt: str, version: str) -> None:
+    try:
+        _Place(workload=workload, prompt=prompt, version=version)
+    except ValidationError as error:
+        [entry, *_] = error.errors(include_url=False)
+        raise bad("", str(entry["loc"][0]), entry["input"], str(entry["msg"])) from None
+
+
+def _folder(workload: str, prompt: str) -> Path:
+    return Path("workloads") / workload / "prompts" / prompt
