@@ -93,7 +93,7 @@ def test_every_statement_for_a_service_says_for_whom(assembly: Any) -> None:
 
 def test_every_bucket_is_private_versioned_encrypted_and_logged(assembly: Any) -> None:
     buckets = list(assembly.resources("AWS::S3::Bucket"))
-    assert len(buckets) == 10
+    assert len(buckets) == 11
     for _, logical_id, bucket in buckets:
         properties = bucket["Properties"]
         assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}, logical_id
@@ -108,7 +108,7 @@ def test_every_bucket_is_private_versioned_encrypted_and_logged(assembly: Any) -
 
 def test_plain_http_and_old_tls_are_refused_by_every_bucket(assembly: Any) -> None:
     policies = list(assembly.resources("AWS::S3::BucketPolicy"))
-    assert len(policies) == 10
+    assert len(policies) == 11
     for _, _, policy in policies:
         denies = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
         conditions = json.dumps([statement["Condition"] for statement in denies])
