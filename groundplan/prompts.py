@@ -46,9 +46,8 @@ class Variable(Values):
             return "allowed: text"
         if self.type == "choice":
             return "" if value in self.choices else f"allowed: {', '.join(self.choices)}"
-        return (
-            "" if len(value) <= (self.most_characters or 0) else f"allowed: at most {self.most_characters} characters"
-        )
+        most = self.most_characters or 0
+        return "" if len(value) <= most else f"allowed: at most {most} characters"
 
 
 class Case(Values):

@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from groundplan_local.joints import joint, mend
@@ -29,7 +29,7 @@ def install() -> None:
     """Let what is judged here follow what ministack judges, in ApplyGuardrail, Converse and ConverseStream."""
     judged = joint(RUNTIME, "_evaluate_guardrail")
 
-    def evaluate(rec: Mapping[str, Any], source: str, text: str) -> dict[str, Any]:
+    def evaluate(rec: Any, source: str, text: str) -> dict[str, Any]:
         found: dict[str, Any] = judged(rec, source, text)
         if topics := list(denied_topics(rec, text)):
             found["assessment"]["topicPolicy"] = {"topics": topics}
@@ -41,7 +41,7 @@ def install() -> None:
     mend(RUNTIME, "_evaluate_guardrail", evaluate)
 
 
-def denied_topics(rec: Mapping[str, Any], text: str) -> Iterator[dict[str, object]]:
+def denied_topics(rec: Any, text: str) -> Iterator[dict[str, object]]:
     """Topics of which the text holds the name or an example, whatever the case and the punctuation."""
     said = _plain(text)
     for topic in (rec.get("TopicPolicy") or {}).get("topicsConfig") or ():
@@ -49,7 +49,7 @@ def denied_topics(rec: Mapping[str, Any], text: str) -> Iterator[dict[str, objec
             yield {"name": topic["name"], "type": "DENY", "action": "BLOCKED", "detected": True}
 
 
-def prompt_attacks(rec: Mapping[str, Any], text: str) -> Iterator[dict[str, object]]:
+def prompt_attacks(rec: Any, text: str) -> Iterator[dict[str, object]]:
     """The filter PROMPT_ATTACK, where the guardrail has it and the text, or what is encoded in it, is an attack."""
     for one in (rec.get("ContentPolicy") or {}).get("filtersConfig") or ():
         strength = one.get("inputStrength", "NONE")

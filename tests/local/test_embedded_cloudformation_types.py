@@ -116,7 +116,12 @@ def handler(event, context):
 """
 ANSWERING_FUNCTION: dict[str, Any] = {
     "Type": "AWS::Lambda::Function",
-    "Properties": {**FUNCTION["Properties"], "Code": {"ZipFile": ANSWERING}},
+    "Properties": {
+        "Runtime": "python3.13",
+        "Handler": "index.handler",
+        "Code": {"ZipFile": ANSWERING},
+        "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+    },
 }
 
 CASES = [

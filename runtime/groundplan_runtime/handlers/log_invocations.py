@@ -20,7 +20,8 @@ logger = Logger()
 
 @cache
 def _bedrock() -> Any:
-    return boto3.client("bedrock")
+    api: Any = boto3
+    return api.client("bedrock")
 
 
 @logger.inject_lambda_context

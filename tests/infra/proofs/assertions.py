@@ -57,7 +57,7 @@ GRAVE = {
     "sagemaker": "CreateTrainingJob UpdateModelPackage DeleteModelPackageGroup CreateNotebookInstance",
     "codebuild": "StartBuild UpdateProject DeleteProject",
     "bedrock": """InvokeModel InvokeModelWithResponseStream ApplyGuardrail DeleteGuardrail UpdateGuardrail
-        DeleteModelInvocationLoggingConfiguration PutModelInvocationLoggingConfiguration""",
+        DeleteModelInvocationLoggingConfiguration""",
     "codeartifact": "PublishPackageVersion DeletePackageVersions PutDomainPermissionsPolicy",
     "glue": "GetTable UpdateTable DeleteTable GetTables PutResourcePolicy",
     "iam": """CreateRole PassRole AttachRolePolicy PutRolePolicy UpdateAssumeRolePolicy DeleteRolePermissionsBoundary
@@ -338,6 +338,8 @@ class _Assertions:
                 yield asks(NOT_ASSUMED, gateway, context, allowed=False)
             for caller in (like, stranger, *outsiders(self.world), *administrators(self.world), *self.platform):
                 yield asks(NOT_ASSUMED, caller, told, allowed=False)
+        named = self.world.request(gateway, "sts:SetSourceIdentity", role.arn, told)
+        yield Assertion(NOT_ASSUMED, gateway, named, allowed=False, of_world=False, layer="all")
         for service in FOREIGN_SERVICES:
             asked = call("sts:AssumeRole", role.arn)
             yield self._asks(NOT_ASSUMED, _service(f"{service}.amazonaws.com"), asked, allowed=False)

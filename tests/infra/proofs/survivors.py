@@ -30,6 +30,21 @@ EXPLAINED = {
     "resource:CostReport/CostsPolicy* | Exports*Policy | widen resource to [*]": (
         "s3:GetBucketPolicy is asked of buckets alone, and the policy speaks of its own bucket alone."
     ),
+    "trust:Generative/GatewayModels* | 0 | widen principal to [*]": (
+        "The condition on aws:PrincipalArn names the gateway's role in the application account again."
+    ),
+    "identity:Generative/GatewayModels* | Invoke* | drop condition StringEquals bedrock:GuardrailIdentifier": (
+        "OnlyUnderTheGuardrail denies the same."
+    ),
+    "identity:Generative/GatewayModels* | OnlyUnderTheGuardrail | drop *": (
+        "What allows asks for the guardrail as well; this holds should another policy allow without."
+    ),
+    "resource:Generative/InvocationLogBucketPolicy* | Invocations | drop condition *": (
+        "Account and source each name the ai account: either alone keeps Bedrock from writing for another."
+    ),
+    "resource:Generative/InvocationLogBucketPolicy* | Invocations | widen resource to [*]": (
+        "s3:PutObject is asked of objects alone, and the policy speaks of its own bucket alone."
+    ),
     "boundary | AtMost | drop action s*:*Transform*": _SERVING,
     "boundary | AtMost | drop action states:StartExecution": _SERVING,
     "execution:* | Services | drop action application-autoscaling:[*]": _SERVING,
