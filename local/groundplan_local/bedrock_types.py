@@ -7,7 +7,12 @@ from groundplan_local.resource_types import last_part
 from groundplan_local.serving_types import Connect, Properties, Provisioned, ServingType
 
 # CloudFormation's name of a property -> the API's, where more than its first letter differs
-_RENAMED = {"KmsKeyArn": "kmsKeyId"}
+_RENAMED = {
+    "KmsKeyArn": "kmsKeyId",
+    "ContentFiltersTierConfig": "tierConfig",
+    "TopicsTierConfig": "tierConfig",
+    "GuardrailProfileArn": "guardrailProfileIdentifier",
+}
 
 
 def in_camel_case(value: Any) -> Any:

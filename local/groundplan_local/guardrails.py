@@ -44,14 +44,16 @@ def install() -> None:
 def denied_topics(rec: Any, text: str) -> Iterator[dict[str, object]]:
     """Topics of which the text holds the name or an example, whatever the case and the punctuation."""
     said = _plain(text)
-    for topic in (rec.get("TopicPolicy") or {}).get("topicsConfig") or ():
+    policy: Any = rec.get("TopicPolicy") or {}
+    for topic in policy.get("topicsConfig") or ():
         if any(_plain(phrase) in said for phrase in (topic["name"], *topic.get("examples", ()))):
             yield {"name": topic["name"], "type": "DENY", "action": "BLOCKED", "detected": True}
 
 
 def prompt_attacks(rec: Any, text: str) -> Iterator[dict[str, object]]:
     """The filter PROMPT_ATTACK, where the guardrail has it and the text, or what is encoded in it, is an attack."""
-    for one in (rec.get("ContentPolicy") or {}).get("filtersConfig") or ():
+    policy: Any = rec.get("ContentPolicy") or {}
+    for one in policy.get("filtersConfig") or ():
         strength = one.get("inputStrength", "NONE")
         if one["type"] == "PROMPT_ATTACK" and strength != "NONE" and any(map(ATTACK.search, readings(text))):
             yield {

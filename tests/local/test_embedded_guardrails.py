@@ -11,9 +11,11 @@ POLICY: dict[str, Any] = {
     "BlockedInputMessaging": "Not answered.",
     "BlockedOutputsMessaging": "Withheld.",
     "ContentPolicyConfig": {
-        "FiltersConfig": [{"Type": "PROMPT_ATTACK", "InputStrength": "HIGH", "OutputStrength": "NONE"}]
+        "FiltersConfig": [{"Type": "PROMPT_ATTACK", "InputStrength": "HIGH", "OutputStrength": "NONE"}],
+        "ContentFiltersTierConfig": {"TierName": "CLASSIC"},
     },
     "TopicPolicyConfig": {
+        "TopicsTierConfig": {"TierName": "CLASSIC"},
         "TopicsConfig": [
             {
                 "Name": "Legal advice",
