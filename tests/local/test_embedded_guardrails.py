@@ -23,7 +23,7 @@ POLICY: dict[str, Any] = {
                 "Examples": ["Can I sue you for the delay?"],
                 "Type": "DENY",
             }
-        ]
+        ],
     },
     "WordPolicyConfig": {"WordsConfig": [{"Text": "project nightjar"}]},
     "SensitiveInformationPolicyConfig": {
