@@ -90,7 +90,7 @@ stop: setup ## end the embedded AWS
 	@$(GROUNDPLAN) stop
 
 test: setup ## run every test; what they need, they start
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 check: setup .venv-checks/.ready ## ruff, hadolint, pyright strict, cfn-lint, cdk-nag (AwsSolutions, NIST 800-53 R5, PCI), checkov
 	@echo "check 1/5  ruff, hadolint"

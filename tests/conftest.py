@@ -1,22 +1,36 @@
 """Which tests share a worker: what one of them sets up for the session is set up once, not once a worker."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent.name
 # The longest first, so that the last worker does not end alone.
 GROUPS = ("local/deployed", "infra", "local")
 
 
+class ByGroup(LoadScopeScheduling):
+    """Sends each group to one worker, and every other test wherever there is time.
+
+    xdist's own groups (`--dist loadgroup`, 3.8.0) are lost with pytest 9.2, whose ids it cannot change.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid) or nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByGroup:
+    """As xdist asks for it."""
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the groups and mark each of their tests; unit tests go wherever there is time."""
-    ranks: dict[pytest.Item, int] = {}
-    for item in items:
-        own = item.path.is_relative_to(HERE)  # those of workloads and templates stand beside what they try
-        folder = item.path.parent.relative_to(HERE).as_posix() if own else ""
-        group = next((name for name in GROUPS if folder == name or folder.startswith(f"{name}/")), None)
-        ranks[item] = GROUPS.index(group) if group else len(GROUPS)
-        if group:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=ranks.__getitem__)
+    """Order the groups."""
+    items.sort(key=lambda item: GROUPS.index(group) if (group := group_of(item.nodeid)) else len(GROUPS))
+
+
+def group_of(nodeid: str) -> str | None:
+    """That of its folder; none for those of workloads and templates, which stand beside what they try."""
+    return next((name for name in GROUPS if nodeid.startswith(f"{HERE}/{name}/")), None)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from groundplan.claim import Duplicate
+from groundplan.focus.report import text_lines
 from groundplan.model_package import decision_of
 from groundplan.refusal import Refused
 from groundplan.release import read_release, release_file
@@ -16,6 +17,7 @@ from groundplan_operate.accounts import Accounts
 from groundplan_operate.approve import decide
 from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.candidate import find_candidate
+from groundplan_operate.demo_bill import show_bill
 from groundplan_operate.deploy import deploy_environment
 from groundplan_operate.experiments import LoggedRun, logged_run
 from groundplan_operate.follow import outcome
@@ -63,6 +65,12 @@ def demo() -> None:
     console.rule("What was this model made from?")
     show(ask(accounts, job["artefact"]), console)
     _release(accounts, workload, job["training_job_name"], console)
+
+    console.rule("Finance reads one line a workload")
+    page = accounts.root / ".groundplan" / "cost.html"
+    for line in text_lines(show_bill(accounts, page)):
+        click.echo(line)
+    click.echo(f"the page, of a month that is made up and of the run just done: {page}")
     click.echo("\nAsk again: .venv/bin/groundplan lineage digit-reader -e local --json\nEnd it:    make stop")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -23,6 +24,9 @@ from groundplan.workload import Workload, read_workloads, usage_of
 from groundplan_operate.options import as_json, repository
 from groundplan_runtime.integrations.bill import Bill, Limits
 from groundplan_runtime.integrations.bill_report import write_page
+
+if TYPE_CHECKING:
+    from groundplan_operate.accounts import Accounts
 
 FILE = click.Path(path_type=Path)
 
@@ -68,18 +72,30 @@ def report(
     if first is None and environment_name is None:
         raise bad("", "--focus", "nothing", "allowed: FOCUS exports in CSV or Parquet, or -e for the same-day view")
     wanted = [_dimensions(one) for one in by]
-    known = _deployed(environment_name) if environment_name else _designed(assembly)
+    known = _of_environment(environment_name) if environment_name else _designed(assembly)
     findings: Sequence[Finding] = ()
     if first is None:
         found = _same_day(known)
     else:
-        with Bill([first, *more], limits=Limits(threads, memory_mib), rows_once=not every_row) as bill:
-            found, findings = bill.report(*wanted), bill.findings
-            if not wanted:
-                found = _with_workloads(found, bill.charged(), known)
+        limits = Limits(threads, memory_mib)
+        found, findings = bill_beside([first, *more], known, wanted, limits, rows_once=not every_row)
     _print(found, page_file, as_json=as_json)
     if findings:
         raise BadInput(findings)
+
+
+def bill_beside(
+    files: Sequence[Path],
+    known: Known,
+    wanted: Sequence[Sequence[str]] = (),
+    limits: Limits | None = None,
+    *,
+    rows_once: bool = True,
+) -> tuple[Report, Sequence[Finding]]:
+    """The report of exports beside what is known, and what was not read; `wanted` are groups instead of lines."""
+    with Bill(files, limits=limits, rows_once=rows_once) as bill:
+        found, findings = bill.report(*wanted), bill.findings
+        return (found if wanted else _with_workloads(found, bill.charged(), known)), findings
 
 
 def _same_day(known: Known) -> Report:
@@ -98,11 +114,11 @@ def _print(found: Report, page_file: Path | None, *, as_json: bool) -> None:
     for note in found.notes:
         click.echo(f"groundplan: {note}", err=True)
     if page_file:
-        _write(page_file, found)
+        write_report(page_file, found)
     click.echo(json.dumps(found.as_json(), indent=2) if as_json else "\n".join(text_lines(found)))
 
 
-def _write(file: Path, found: Report) -> None:
+def write_report(file: Path, found: Report) -> None:
     """The page, and the groups as CSV and Parquet beside it."""
     try:
         write_page(found, file)
@@ -111,14 +127,17 @@ def _write(file: Path, found: Report) -> None:
         raise bad("", "--html", str(file), f"{reason}; allowed: a file in a folder that is there") from None
 
 
-def _deployed(environment_name: str) -> Known:
-    # Lazy: files are read without AWS.
-    from groundplan_operate.accounts import Accounts
-    from groundplan_operate.platform_cost import kept_designs, platform_use
+def _of_environment(environment_name: str) -> Known:
+    from groundplan_operate.accounts import Accounts  # lazy: files are read without AWS
 
     root = repository()
-    accounts = Accounts(root, read_environment(root, environment_name))
-    workloads = read_workloads(root)
+    return deployed(Accounts(root, read_environment(root, environment_name)), read_workloads(root))
+
+
+def deployed(accounts: "Accounts", workloads: Sequence[Workload]) -> Known:
+    """What a deployed environment knows beside its bill."""
+    from groundplan_operate.platform_cost import kept_designs, platform_use
+
     use = platform_use(accounts, workloads, datetime.now(UTC))
     return Known(kept_designs(accounts, workloads), use.observed, use.charged)
 

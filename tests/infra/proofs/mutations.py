@@ -10,6 +10,7 @@ from proofs.evaluator import Policy, Statement, applies, speaks_of
 from proofs.world import World
 
 Document = Mapping[str, Any]
+WIDENING = ("drop condition", "widen action", "widen resource")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Mutation:
     before: Statement | None = None
     after: Statement | None = None
     caller: str | None = None
+    widens: bool = False  # the statement applies to more; otherwise to no more than before
 
     def speaks_of(self, action: str) -> bool:
         """Whether what was changed is about the action."""
@@ -36,6 +38,8 @@ class Mutation:
         if self.before is None:
             return assertion.caller.name == self.caller
         was = applies(self.before, assertion.request)
+        if was is self.widens:
+            return False  # what applied does so still, and what did not does not yet: the same as below, sooner
         now = self.after is not None and applies(self.after, assertion.request, remember=False)
         same_effect = self.after is not None and self.before.effect == self.after.effect
         return (was or now) and not (was and now and same_effect and not self._names_others)
@@ -63,7 +67,14 @@ def mutations(world: World, used: Container[str]) -> Iterator[Mutation]:
                 kept[index : index + 1] = [Statement(changed)] if changed else []
                 mutated = Policy(name, tuple(kept))
                 after = kept[index] if changed else None
-                yield Mutation(f"{name} | {label} | {what}", world.with_policy(mutated), name, statement, after)
+                yield Mutation(
+                    f"{name} | {label} | {what}",
+                    world.with_policy(mutated),
+                    name,
+                    statement,
+                    after,
+                    widens=what.startswith(WIDENING),
+                )
     for name, caller in world.callers.items():
         if caller.boundary:
             without = world.with_caller(replace(caller, boundary=None))
