@@ -38,11 +38,11 @@ def show_bill(accounts: Accounts, page: Path) -> Report:
 def _made_up(accounts: Accounts, workloads: Sequence[Workload], today: date) -> Iterator[dict[str, str]]:
     """Every day of the month before today: a thirtieth of each plan's month, more on weekdays."""
     market = Market(price_book(accounts))
-    plans = {workload: plan(workload, market).chosen for workload in workloads}
+    plans = [(workload, plan(workload, market).chosen) for workload in workloads]
     for number in range(1, today.day):
         day = today.replace(day=number)
         busy = WEEKEND if day.weekday() > 4 else WEEKDAY
-        for workload, chosen in plans.items():
+        for workload, chosen in plans:
             if chosen is None:
                 continue
             service = "Amazon Bedrock" if "bedrock" in chosen.option.architecture else "Amazon SageMaker"
