@@ -6,6 +6,7 @@ What runs are the very bytes: the model by its digest, the code by its digest, o
 import importlib.metadata
 import json
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -139,9 +140,25 @@ def _fetch_model(accounts: Accounts, made: Made, archive: Path, target: Path) ->
         with tarfile.open(archive) as tar:
             if sum(member.size for member in tar.getmembers()) > LARGEST_MODEL_BYTES:
                 raise Refused(f"{made.name}: its model has more than {LARGEST_MODEL_BYTES} bytes unpacked")
-            tar.extractall(target, filter="data")
+            _extract(tar, target)
     except tarfile.TarError as error:
         raise Refused(f"{made.name}: its model cannot be unpacked: {error}") from None
+
+
+def _extract(archive: tarfile.TarFile, target: Path) -> None:
+    """Files and folders below the target, nothing else; Python before 3.11.4 has no filter that would see to it."""
+    for member in archive:
+        path = (target / member.name).resolve()
+        if not path.is_relative_to(target.resolve()) or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name} is no file or folder below the archive's own")
+        content = archive.extractfile(member)
+        if content is None:
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        path.chmod(0o644 | member.mode & 0o111)
 
 
 def _run(made: Made, code: Path, model: Path, requests: Sequence[str], content_type: str) -> Answered:

@@ -122,6 +122,22 @@ def _unpack(container: Mapping[str, Any], model: Path, account: str, region: str
         raise StartError(f"Could not find model data at {url}.") from None
     try:
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
-            archive.extractall(model, filter="data")
+            _extract(archive, model)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise StartError(f"Failed to extract model data archive from {url}: {error}") from None
+
+
+def _extract(archive: tarfile.TarFile, target: Path) -> None:
+    """Files and folders below the target, nothing else; Python before 3.11.4 has no filter that would see to it."""
+    for member in archive:
+        path = (target / member.name).resolve()
+        if not path.is_relative_to(target.resolve()) or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name} is no file or folder below the archive's own")
+        content = archive.extractfile(member)
+        if content is None:
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        path.chmod(0o644 | member.mode & 0o111)
