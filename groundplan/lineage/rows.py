@@ -1,14 +1,24 @@
 """The rows of the lineage table: a node's own, and one for each of its ancestors at any distance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from groundplan.lineage.records import Endpoint, Package, Record, Run
+from groundplan.lineage.records import Endpoint, Package, Record, Run, Slice
 
 STATE = "STATE"  # the row of a node itself
 UP = "UP#"  # rows of its ancestors
 RUN = "RUN#"  # rows of a workload's runs, by time
+_OF_ITS_RECORD = (
+    "cost_usd",
+    "cost_basis",
+    "record_uri",
+    "record_sha256",
+    "artefact_sha256",
+    "checkpoints_saved",
+    "resumed_from_step",
+    "right_sizing",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,26 @@ def record_of(state: State) -> Record:
     return kind(**dict.fromkeys(field.name for field in fields(kind) if field.default is MISSING) | known)
 
 
+def as_recorded(run: Run, state: State | None) -> Run | None:
+    """The run with what its stored record added to it when it ended; None when the state is not of that, or has none.
+
+    A record is stored once: what it was made of goes (runs of one fingerprint may share their checkpoints, and prices
+    change), and the registered package names the record's digest.
+    """
+    known: Mapping[str, Any] = state.record if state else {}
+    if not known.get("record_sha256") or (known["created"], known["status"]) != (run.created, run.status):
+        return None
+    added = {name: known.get(name) for name in _OF_ITS_RECORD}
+    hardware: Mapping[str, Any] | None = known.get("hardware")
+    return replace(
+        run,
+        **added,
+        metrics={name: float(value) for name, value in known["metrics"].items()},
+        slices=tuple(Slice(part["name"], float(part["value"]), part["slice"]) for part in known.get("slices", ())),
+        hardware=hardware and {name: _number(value) for name, value in hardware.items()},
+    )
+
+
 def relations(
     record: Record, above: Mapping[str, Sequence[Relation]], below: Sequence[Relation]
 ) -> tuple[Relation, ...]:
@@ -131,6 +161,11 @@ def items(
         index = {"node": f"workload/{record.workload}", "relation": f"{RUN}{record.created}#{record.name}"}
         rows.append(state | index)
     return (*rows, state)
+
+
+def _number(value: Any) -> Any:
+    """What `_storable` made of a number."""
+    return float(value) if isinstance(value, str) else value
 
 
 def _storable(value: Any) -> Any:

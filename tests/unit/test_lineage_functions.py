@@ -522,19 +522,41 @@ def test_more_nodes_than_one_request_takes_are_read_in_several(account: Account)
     assert counted.requests == {"batch": 2}
 
 
-def test_what_a_run_left_stands_in_its_row_and_reads_back(account: Account) -> None:
-    account.sagemaker.jobs[JOB] = job(
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1}, BillableTimeInSeconds=126
-    )
+KIT_RECORD = "workloads/digit-reader/checkpoints/f00d/record.json"
+
+
+def kit_leaves(account: Account, **changes: Any) -> None:
+    """The record of the training kit, with the checkpoints of the job's fingerprint."""
     kit = {
         "schema": "groundplan.run/1",
         "training_job_name": JOB,
         "metrics": [{"name": "accuracy", "value": 0.875, "slice": {"digit": "8"}}],
         "hardware": {"cpus": 2, "cpu_percent_mean": 22.5},
         "checkpoints": {"saved": 6, "resumed_from_step": 3},
+        **changes,
     }
-    account.s3.objects["workloads/digit-reader/checkpoints/f00d/record.json"] = json.dumps(kit).encode()
-    account.s3.times["workloads/digit-reader/checkpoints/f00d/record.json"] = START
+    account.s3.objects[KIT_RECORD], account.s3.times[KIT_RECORD] = json.dumps(kit).encode(), START
+
+
+def test_a_record_is_stored_once_whatever_came_after_the_run(account: Account) -> None:
+    account.sagemaker.jobs[JOB] = job(
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1}, BillableTimeInSeconds=126
+    )
+    kit_leaves(account)
+    deliver(sample("training_job_completed"))
+    rows, stored = account.rows(), dict(account.s3.objects)
+    kit_leaves(account, training_job_name="another-job", checkpoints={"saved": 0})
+    account.recorder.records = RunRecords(account.s3, "artefacts", [])  # no right-sizing any more
+    deliver(sample("training_job_completed"))
+    assert account.rows() == rows
+    assert account.s3.objects == stored | {KIT_RECORD: account.s3.objects[KIT_RECORD]}
+
+
+def test_what_a_run_left_stands_in_its_row_and_reads_back(account: Account) -> None:
+    account.sagemaker.jobs[JOB] = job(
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1}, BillableTimeInSeconds=126
+    )
+    kit_leaves(account)
     deliver(sample("training_job_completed"))
     [state] = account.table.runs_of("digit-reader")
     run: Any = record_of(state)

@@ -17,7 +17,7 @@ from groundplan.lineage.records import (
     package_from_description,
     run_from_description,
 )
-from groundplan.lineage.rows import Relation, items
+from groundplan.lineage.rows import Relation, as_recorded, items
 from groundplan.prices import PriceBook, read_prices
 from groundplan.run_cost import Cost, run_cost
 from groundplan_runtime.integrations.event_store import EventStore
@@ -80,7 +80,8 @@ class LineageRecorder:
     def _read(self, kind: Kind, name: str) -> Record:
         described = self.sagemaker.describe(kind, name)
         if kind == "run":
-            return self.records.keep(run_from_description(described), described)
+            run = run_from_description(described)
+            return as_recorded(run, self.table.get(run.node)) or self.records.keep(run, described)
         if kind == "package":
             return package_from_description(described)
         served = self._served(name, described)
