@@ -8,7 +8,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent.name
 # The longest first, so that the last worker does not end alone.
-GROUPS = ("local/deployed", "infra", "local")
+GROUPS = ("local/deployed", "infra", "local/recovery", "local")
 
 
 class ByGroup(LoadScopeScheduling):

@@ -147,16 +147,21 @@ def train_workload(
     try:
         if how.follows:
             job = outcome(follow(accounts, workload, book, name, show), book)
-            if not wait_for_run(accounts, name):
+            recorded = wait_for_run(accounts, name)
+            if not recorded:
                 # The job is done all the same; its event is late or lost, and the sweep looks for such.
                 click.echo(f"{name} is not in the lineage yet; the sweep records it within 15 minutes", err=True)
             elif advice := right_sizing(accounts, name):
                 show(advice)
         else:
             show(f"  not followed; see what came of it: groundplan lineage {name} -e {accounts.environment.name}")
-            job = outcome(accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name), book)
+            job, recorded = (
+                outcome(accounts.client("sagemaker", "ai").describe_training_job(TrainingJobName=name), book),
+                False,
+            )
         claim = claims.get(wanted.fingerprint)
-        logged = _in_mlflow(accounts, wanted, name) if how.follows else None
+        # MLflow is told by the record: without one there is nothing to wait for.
+        logged = _in_mlflow(accounts, wanted, name) if recorded else None
     except (BotoCoreError, ClientError, KeyboardInterrupt) as error:
         again = f"groundplan lineage {name} -e {accounts.environment.name}"
         why = str(error) or "interrupted"

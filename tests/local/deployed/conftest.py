@@ -1,22 +1,20 @@
 """The platform as a newcomer gets it: `groundplan demo` run once a session, on an embedded AWS of its own."""
 
-import os
 import subprocess
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
 import pytest
+from commands import ROOT, groundplan
 
 from groundplan.environment import read_environment
 from groundplan.release import release_file
 from groundplan_operate.accounts import Accounts
 
-ROOT = Path(__file__).parents[3]
-GROUNDPLAN = ROOT / ".venv/bin/groundplan"
 PIN = ROOT / release_file("digit-reader", "local")
 ANSWERS_WITHIN_SECONDS = 60
 T = TypeVar("T")
@@ -37,30 +35,6 @@ class Deployed:
     def client(self, service: str, account: Any = "ai") -> Any:
         """A boto3 client in an account."""
         return self.accounts.client(service, account)
-
-
-def groundplan(state: Path, *arguments: str, at: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """The command in the repository `at`, with an embedded AWS whose state is in `state`."""
-    return subprocess.run(
-        [str(GROUNDPLAN), *arguments], cwd=at, env=variables(state), capture_output=True, text=True, timeout=280
-    )
-
-
-def variables(state: Path) -> Mapping[str, str]:
-    """The environment of a command that uses the embedded AWS in `state`."""
-    return {**os.environ, "GROUNDPLAN_LOCAL_STATE": str(state)}
-
-
-@pytest.fixture(name="groundplan", scope="session")
-def _groundplan() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`groundplan(state, *arguments)`: the command, with an embedded AWS whose state is in `state`."""
-    return groundplan
-
-
-@pytest.fixture(name="variables", scope="session")
-def _variables() -> Callable[[Path], Mapping[str, str]]:
-    """`variables(state)`: the environment of a command that uses the embedded AWS in `state`."""
-    return variables
 
 
 @pytest.fixture(name="until", scope="session")

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import ROOT, copy_repository, groundplan
 
 from groundplan.environment import read_environment
 from groundplan.release import release_file
@@ -17,18 +16,12 @@ from groundplan_operate.held_out import current_held_out
 from groundplan_operate.model_registry import ModelRegistry
 from groundplan_operate.train import launch_defaults
 
-ROOT = Path(__file__).parents[3]
-GROUNDPLAN = ROOT / ".venv/bin/groundplan"
-
 
 @pytest.fixture(scope="module")
 def stage(deployed: Any, tmp_path_factory: pytest.TempPathFactory) -> Accounts:
     """A second environment, `stage`; of it stands what a release needs: buckets, registry, approver, held-out set."""
-    root = tmp_path_factory.mktemp("repository")
-    for name in ("cdk.json", "requirements.lock", "groundplan"):
-        (root / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "environments", root / "environments")
-    shutil.copytree(ROOT / "workloads/digit-reader", root / "workloads/digit-reader")
+    root = copy_repository(tmp_path_factory.mktemp("repository"))
+    shutil.copy(ROOT / release_file("digit-reader", "local"), root / "workloads/digit-reader")
     text = (root / "environments/local.toml").read_text()
     (root / "environments/stage.toml").write_text(text.replace('name = "local"', 'name = "stage"', 1))
     accounts = Accounts(root, read_environment(root, "stage"))
@@ -58,18 +51,11 @@ def stage(deployed: Any, tmp_path_factory: pytest.TempPathFactory) -> Accounts:
 
 
 @pytest.fixture
-def said(deployed: Any, stage: Accounts, variables: Callable[[Path], Any]) -> Callable[..., str]:
+def said(deployed: Any, stage: Accounts) -> Callable[..., str]:
     """`said(status, *arguments)`: what a command said in the repository of `stage`, which must end so."""
 
     def run(status: int, *arguments: str) -> str:
-        done = subprocess.run(
-            [str(GROUNDPLAN), *arguments],
-            cwd=stage.root,
-            env=variables(deployed.state),
-            capture_output=True,
-            text=True,
-            timeout=280,
-        )
+        done = groundplan(deployed.state, *arguments, at=stage.root)
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from commands import ROOT, copy_repository, groundplan
 from model_archives import archive
 
 from groundplan.canonical import digest
 from groundplan.model_package import SCHEMA, Properties
 from groundplan.release import Release, read_release
 
-ROOT = Path(__file__).parents[3]
 WORKLOAD, ENDPOINT = "till-reader", "groundplan-local-till-reader"
 SCRIPT = """
 def model_fn(model_dir):
@@ -45,8 +45,8 @@ monthly_cost_ceiling_usd = 900
 class Till:
     """A repository with one workload, and its endpoint on the deployed platform."""
 
-    def __init__(self, deployed: Any, groundplan: Callable[..., Any], root: Path) -> None:
-        self._state, self._groundplan, self.root, self.accounts = deployed.state, groundplan, root, deployed.accounts
+    def __init__(self, deployed: Any, root: Path) -> None:
+        self._state, self.root, self.accounts = deployed.state, root, deployed.accounts
         self._s3, self._sagemaker, self._runtime, self._cloudwatch = (
             deployed.client(one) for one in ("s3", "sagemaker", "sagemaker-runtime", "cloudwatch")
         )
@@ -55,7 +55,7 @@ class Till:
         self._sagemaker.create_model_package_group(ModelPackageGroupName=self._group)
 
     def run(self, *arguments: str) -> Any:
-        return self._groundplan(self._state, *arguments, at=self.root)
+        return groundplan(self._state, *arguments, at=self.root)
 
     def pinned(self) -> Release | None:
         return read_release(self.root, WORKLOAD, self.accounts.environment)
@@ -119,20 +119,20 @@ class Till:
 
 
 @pytest.fixture(scope="module")
-def till(deployed: Any, groundplan: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Till]:
-    root = tmp_path_factory.mktemp("repository")
-    for path in ROOT.iterdir():
-        if path.name not in ("app.py", "workloads", "cdk.out", "tests", ".git"):
-            (root / path.name).symlink_to(path)
-    shutil.copy(ROOT / "app.py", root)
+def till(deployed: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Till]:
+    root = copy_repository(tmp_path_factory.mktemp("repository"))
     folder = root / "workloads" / WORKLOAD
-    shutil.copytree(ROOT / "workloads/digit-reader", folder, ignore=shutil.ignore_patterns("release.*", "tables"))
+    (root / "workloads/digit-reader").rename(folder)
+    shutil.rmtree(folder / "tables")
+    for other in (root / "workloads").iterdir():
+        if other != folder:
+            shutil.rmtree(other)
     text = (folder / "workload.toml").read_text().replace("digit-reader", WORKLOAD)
     before, rest = text.split("[drivers]\n")
     _, after = rest.split("[drivers.quality]")
     (folder / "workload.toml").write_text(f"{before}[drivers]{DRIVERS}\n[drivers.quality]{after}")
     assert tomllib.loads((folder / "workload.toml").read_text())["drivers"]["latency_p99_ms"] == P99_MS
-    made = Till(deployed, groundplan, root)
+    made = Till(deployed, root)
     promoted = made.run("promote", made.approved("1.0.0", GOOD, None))
     assert promoted.returncode == 0, promoted.stdout + promoted.stderr
     assert made.ask() == "1.0.0"

@@ -2,20 +2,19 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import copy_repository
 
 from groundplan.workload import read_workload
 from groundplan_operate.ingest import current_dataset, put_dataset
 
 PREPROCESS = """
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -30,17 +29,11 @@ print("preprocessed")
 
 
 @pytest.fixture
-def repository(deployed: Any, tmp_path: Path) -> Path:
-    """This one's parts that the command reads, with workloads that may be changed."""
-    root: Path = deployed.accounts.root
-    for name in ("environments", "workloads"):
-        shutil.copytree(root / name, tmp_path / name)
-    for name in ("cdk.json", "requirements.lock", "pyproject.toml"):
-        shutil.copy(root / name, tmp_path / name)
-    for path in root.iterdir():
-        if path.is_dir() and not (tmp_path / path.name).exists():
-            (tmp_path / path.name).symlink_to(path)
-    return tmp_path
+def repository(tmp_path: Path) -> Path:
+    """This one, with workloads that may be changed."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    return copy_repository(root)
 
 
 @pytest.fixture

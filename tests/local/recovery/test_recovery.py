@@ -12,17 +12,21 @@ from typing import Any
 import boto3
 import psutil
 import pytest
+from commands import GROUNDPLAN, copy_repository, groundplan, variables
 
 from groundplan.workload import read_workloads
 
-ROOT = Path(__file__).parents[3]
-GROUNDPLAN = str(ROOT / ".venv/bin/groundplan")
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In which nothing is released: what others promote meanwhile is not deployed here."""
+    return copy_repository(tmp_path_factory.mktemp("repository"))
 
 
 @pytest.fixture
-def own(tmp_path: Path, groundplan: Any) -> Generator[Any]:
+def own(tmp_path: Path, repository: Path) -> Generator[Any]:
     """`own(*arguments)`: the command with an embedded AWS of this test alone."""
-    yield lambda *arguments: groundplan(tmp_path, *arguments)
+    yield lambda *arguments: groundplan(tmp_path, *arguments, at=repository)
     groundplan(tmp_path, "stop")
 
 
@@ -36,15 +40,19 @@ def client(state: Path, service: str, account: str) -> Any:
 
 
 def test_a_killed_deployment_is_finished_by_the_next_and_a_dead_embedded_aws_is_replaced(
-    own: Any, tmp_path: Path
+    own: Any, tmp_path: Path, repository: Path
 ) -> None:
-    kill_while_deploying(tmp_path)
+    kill_while_deploying(tmp_path, repository)
     done = own("deploy", "-e", "local")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "done:" in done.stdout
     stacks = client(tmp_path, "cloudformation", "222222222222").describe_stacks()["Stacks"]
     assert {stack["StackStatus"] for stack in stacks} == {"CREATE_COMPLETE"}
-    expected = ["Platform", "Lineage", *(f"Workload-{one.name}" for one in read_workloads(ROOT) if one.training)]
+    expected = [
+        "Platform",
+        "Lineage",
+        *(f"Workload-{one.name}" for one in read_workloads(repository) if one.training),
+    ]
     assert {f"groundplan-local-{name}" for name in expected} <= {stack["StackName"] for stack in stacks}
     first = server(tmp_path)
     process = psutil.Process(first["pid"])
@@ -80,11 +88,11 @@ def test_a_killed_deployment_is_finished_by_the_next_and_a_dead_embedded_aws_is_
     assert own("stop").returncode == own("stop").returncode == 0
 
 
-def kill_while_deploying(state: Path) -> None:
+def kill_while_deploying(state: Path, repository: Path) -> None:
     started = subprocess.Popen(
-        [GROUNDPLAN, "deploy", "-e", "local"],
-        cwd=ROOT,
-        env={**os.environ, "GROUNDPLAN_LOCAL_STATE": str(state)},
+        [str(GROUNDPLAN), "deploy", "-e", "local"],
+        cwd=repository,
+        env=variables(state),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
