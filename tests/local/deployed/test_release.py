@@ -79,24 +79,26 @@ def test_a_second_model_is_gated_approved_released_and_rolled_back(
     ends(0, "train", "digit-reader", "--force", "--reason", "a second model, to be released")
     page = tmp_path / "page.html"
     told = ends(0, "verify", "digit-reader", "--html", str(page))
-    assert "digit-reader-1.1.0 is registered, PendingManualApproval" in told
+    registered = re.search(r"(digit-reader-1\.\d+\.0) is registered, PendingManualApproval", told)
+    assert registered, told
+    second = registered[1]
     assert "✓ Passed" in page.read_text()
 
     # Nothing gets past the person.
-    assert "a person approves it" in ends(1, "promote", "digit-reader-1.1.0")
+    assert "a person approves it" in ends(1, "promote", second)
     assert PIN.read_text() == first
-    assert "(simulated)" in ends(0, "approve", "digit-reader-1.1.0")
-    replayed = json.loads(deployed.run("approve", "digit-reader-1.1.0", "--json").stdout)
+    assert "(simulated)" in ends(0, "approve", second)
+    replayed = json.loads(deployed.run("approve", second, "--json").stdout)
     assert replayed["changed"] is False
     assert "assumed-role/groundplan-local-approver/" in replayed["decided_by"]
 
-    assert "pins digit-reader-1.1.0" in ends(0, "promote", "digit-reader-1.1.0")
+    assert f"pins {second}" in ends(0, "promote", second)
     assert served_model(deployed) == pinned_model() != serving
     assert digit(deployed).strip().isdigit()
 
     assert "pins digit-reader-1.0.0" in ends(0, "rollback", "digit-reader", "--reason", "it misreads eights")
     assert served_model(deployed) == pinned_model() == serving
-    assert "it misreads eights" in ends(1, "promote", "digit-reader-1.1.0")
+    assert "it misreads eights" in ends(1, "promote", second)
 
     pinned = PIN.read_text()
     # A pin that was edited by hand is not deployed.
