@@ -15,6 +15,7 @@ from groundplan_operate.ingest import current_dataset, put_dataset
 
 PREPROCESS = """
 import os
+import shutil
 import sys
 from pathlib import Path
 
