@@ -148,14 +148,15 @@ def trains_on(inputs: Inputs, data_uri: str) -> Inputs:
     return replace(inputs, data_uri=data_uri.rstrip("/"))
 
 
-def invalid(cause: str) -> str:
-    """What is wrong with the data, if that is why a job failed; nothing if it failed otherwise.
-
-    `cause` is what a state machine is told: the job's description as JSON, or a text.
-    """
+def failure_reason(cause: str) -> str:
+    """Why a job failed. `cause` is what a state machine is told: the job's description as JSON, or a text."""
     try:
-        reason = str(mapping(json.loads(cause)).get("FailureReason") or "")
+        return str(mapping(json.loads(cause)).get("FailureReason") or cause)
     except ValueError:
-        reason = cause
+        return cause
+
+
+def invalid(reason: str) -> str:
+    """What is wrong with the data, if that is why a job failed; nothing if it failed otherwise."""
     _, found, why = reason.partition(INVALID)
     return why.strip() if found else ""

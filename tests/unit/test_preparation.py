@@ -16,7 +16,15 @@ from moto import mock_aws
 
 from groundplan import prepare_data
 from groundplan.manifest import Entry, Manifest
-from groundplan.preparation import InvalidData, Preparation, code_of, invalid, preparation_request, trains_on
+from groundplan.preparation import (
+    InvalidData,
+    Preparation,
+    code_of,
+    failure_reason,
+    invalid,
+    preparation_request,
+    trains_on,
+)
 from groundplan.training_request import Inputs, LaunchDefaults, build_request, fingerprint
 from groundplan.workload import read_workload
 from groundplan_runtime.integrations.preparations import Preparations
@@ -219,10 +227,15 @@ def test_a_smaller_machine_may_prepare_than_trains() -> None:
 
 
 def test_only_a_failure_of_the_data_is_one() -> None:
-    failed = json.dumps({"FailureReason": "AlgorithmError: invalid data: a.csv is empty (exit code 1)", "X": "y"})
-    assert invalid(failed) == "a.csv is empty (exit code 1)"
-    assert invalid(json.dumps({"FailureReason": "InternalServerError"})) == ""
-    assert invalid("SageMaker.ValidationException: no such role") == ""
+    assert invalid("AlgorithmError: invalid data: a.csv is empty (exit code 1)") == "a.csv is empty (exit code 1)"
+    assert invalid("InternalServerError") == ""
+
+
+def test_of_what_a_state_machine_is_told_the_reason_is_said() -> None:
+    described = {"TrainingJobName": "digit-reader-prepare", "FailureReason": "InternalServerError", "X": {"y": 1}}
+    assert failure_reason(json.dumps(described)) == "InternalServerError"
+    for other in ("SageMaker.ValidationException: no such role", '{"TrainingJobName": "digit-reader-prepare"}'):
+        assert failure_reason(other) == other
 
 
 @pytest.fixture

@@ -11,7 +11,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from groundplan.claim import Claim
-from groundplan.preparation import InvalidData, Preparation, invalid, preparation_request, trains_on
+from groundplan.preparation import (
+    InvalidData,
+    Preparation,
+    failure_reason,
+    invalid,
+    preparation_request,
+    trains_on,
+)
 from groundplan.prices import PriceBook, read_prices
 from groundplan.refusal import Refused
 from groundplan.run_time import run_time
@@ -103,10 +110,10 @@ def _prepared(done: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unprepared(failed: Mapping[str, Any]) -> dict[str, Any]:
     wanted, preparation = _wanted(failed["wish"])
-    cause, job = str(failed["cause"]), str(failed["training_job_name"])
-    why = invalid(cause)
+    reason, job = failure_reason(str(failed["cause"])), str(failed["training_job_name"])
+    why = invalid(reason)
     if not why:
-        raise Refused(f"training job {job}: {cause}")
+        raise Refused(f"training job {job}: {reason}")
     _account().preparations.quarantine(preparation, why, data_uri=wanted.inputs.data_uri, training_job=job)
     raise InvalidData(f"{wanted.inputs.data_uri} is now in quarantine: {why}")
 
