@@ -9,6 +9,7 @@ from groundplan_local import (
     bridge,
     bucket_policies,
     cloudformation,
+    function_code,
     guardrails,
     image_builds,
     invocations,
@@ -65,6 +66,7 @@ def assemble(state: Path) -> Assembly:
     bridge.install(answer)
     bucket_policies.install()
     cloudformation.install()
+    function_code.install()
     guardrails.install()
     image_builds.install()
     invocations.install()

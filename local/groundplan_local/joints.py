@@ -19,6 +19,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "evaluate_resource_policy": "doc, ctx, service=, named_only=, direct_only=",
         "resolve_principal": "access_key_id, account_id, credential=",
     },
+    "ministack.core.lambda_runtime": {"zipfile": None},
     "ministack.core.responses": {
         "error_response_json": "code, message, status=, extra=, message_key=, content_type=",
         "get_account_id": "",

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +161,19 @@ def test_a_letter_in_a_watched_queue_raises_its_alarm_and_no_other(
     assert states() == ["ALARM", "OK"]
     sqs.purge_queue(QueueUrl=dead)
     until(lambda: states() == ["OK", "OK"])
+
+
+def test_functions_of_the_same_code_read_one_unpacked_folder(embedded_aws: Any) -> None:
+    source = (
+        "import os\n"
+        "def handler(event, context):\n"
+        "    return {'folder': os.path.realpath(os.environ['LAMBDA_TASK_ROOT']), 'process': os.getpid()}\n"
+    )
+    told: list[Any] = []
+    for name, code in (("reads", source), ("reads-the-same", source), ("reads-another", f"# another\n{source}")):
+        make_function(embedded_aws, name, code)
+        answer = embedded_aws.client("lambda", ACCOUNT).invoke(FunctionName=name, Payload=b"{}")
+        told.append(json.loads(answer["Payload"].read()))
+    assert len({one["process"] for one in told}) == 3
+    assert told[0]["folder"] == told[1]["folder"] != told[2]["folder"]
+    assert Path(told[0]["folder"]).is_relative_to(embedded_aws.state / "tmp" / "functions")
