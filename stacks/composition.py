@@ -92,6 +92,7 @@ def compose(
     catalogue = read_catalogue(root)
     declared = {workload.name: read_tables(root, workload) for workload in workloads}
     training = Training(app, "Training", names=names, platform=platform, network=network.jobs, package=package)
+    spend = _spend(app, names, package, lake, platform, training, workloads)
     stacks = Stacks(
         data_lake=lake,
         intake=Intake(app, "Intake", names=names, lake=lake, package=tables_package),
@@ -139,8 +140,16 @@ def compose(
             )
             for workload, found, pin in _served(root, environment, workloads, releases or {})
         ],
-        spend=_spend(app, names, package, lake, platform, training, workloads),
-        cost_report=CostReport(app, "CostReport", names=names, lake=lake, package=bills_package),
+        spend=spend,
+        cost_report=CostReport(
+            app,
+            "CostReport",
+            names=names,
+            lake=lake,
+            spend=spend[-1],  # of the data account
+            package=bills_package,
+            lean=package,
+        ),
         billing=Billing(app, "Billing", names=names, payer=environment.accounts.payer, workloads=workloads)
         if environment.accounts.payer
         else None,
@@ -191,7 +200,7 @@ def _spend(
     training: Training,
     workloads: Sequence[Workload],
 ) -> Sequence[Spend]:
-    """One in each account; in an account that is ai and data at once, one for both."""
+    """One in each account, that of the data account last; where that is the ai account, one for both."""
     accounts = names.environment.accounts
     if slips := names.environment.budgets.unknown([workload.name for workload in workloads]):
         known = ", ".join(workload.name for workload in workloads)

@@ -10,8 +10,20 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from groundplan.names import Names
-from groundplan.spend.focus_table import AGE_METRIC, EXPORTS, METRICS, OLDEST_HOURS, REPORT, export_name
+from groundplan.spend.focus_table import (
+    AGE_METRIC,
+    DESIGNS,
+    EXPORTS,
+    METRICS,
+    OLDEST_HOURS,
+    REPORT,
+    TOLD,
+    WIDGET,
+    export_name,
+)
 from groundplan_constructs import (
+    CostDashboard,
+    CostDashboardProps,
     DeadLetterQueue,
     EncryptedBucket,
     EncryptedBucketProps,
@@ -23,6 +35,7 @@ from groundplan_constructs import (
 )
 from stacks.account_stack import AccountStack
 from stacks.data_lake import DataLake
+from stacks.spend import Spend
 
 RUNBOOK = "docs/runbooks/spend.md"
 # https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
@@ -31,10 +44,21 @@ AT = "09:30"  # UTC; AWS refreshes exports through the day
 
 
 class CostReport(AccountStack):
-    """The bucket admits the exports of the accounts that are named, and nobody else's."""
+    """The bucket admits the exports of the accounts that are named, and nobody else's.
+
+    `spend` is the stack of this account whose topic people read; `package` makes reports, the `lean` one shows them.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, lake: DataLake, package: FunctionPackage
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        lake: DataLake,
+        spend: Spend,
+        package: FunctionPackage,
+        lean: FunctionPackage,
     ) -> None:
         super().__init__(scope, construct_id, names=names, account="data", description="Bills and the cost report")
         environment, self._accounts = names.environment, names.environment.exporters()
@@ -79,7 +103,9 @@ class CostReport(AccountStack):
                     "COSTS_BUCKET": names.costs_bucket(),
                     "EXPORTERS": " ".join(self._accounts),
                     "EXPORT_NAME": export_name(names.stem),
-                    "ENVIRONMENT": names.stem,
+                    "ACTUAL_PERCENT": " ".join(map(str, environment.budgets.actual_percent)),
+                    "FORECAST_PERCENT": " ".join(map(str, environment.budgets.forecast_percent)),
+                    **spend.tells,
                 },
                 dead_letter_queue=dead_letters,
                 timeout_seconds=900,
@@ -87,7 +113,7 @@ class CostReport(AccountStack):
                 storage_mib=10240,
             ),
         )
-        self._permit(report)
+        self._permit(report, spend, lake)
         hour, minute = AT.split(":")
         events.Rule(
             self,
@@ -96,7 +122,7 @@ class CostReport(AccountStack):
             schedule=events.Schedule.cron(hour=hour, minute=minute),
             targets=[targets.LambdaFunction(report.function, dead_letter_queue=dead_letters.queue, retry_attempts=3)],
         )
-        self._ring_when_none_comes(lake)
+        self._show(lean, self._ring_when_none_comes(spend), lake)
 
     def _admit_exports(self, lake: DataLake) -> None:
         for name, account in zip(("Exports", *(f"Exports{n}" for n in range(2, 5))), self._accounts, strict=False):
@@ -129,11 +155,18 @@ class CostReport(AccountStack):
                 )
             )
 
-    def _permit(self, report: PythonFunction) -> None:
+    def _permit(self, report: PythonFunction, spend: Spend, lake: DataLake) -> None:
         allow, bucket = report.permissions.allow, f"arn:{self.partition}:s3:::{self.names.costs_bucket()}"
         allow("ReadBills", ["s3:GetObject"], [f"{bucket}/{EXPORTS}/*"], wildcard="The bills below their prefix.")
-        allow("FindBills", ["s3:ListBucket"], [bucket], conditions={"StringLike": {"s3:prefix": [f"{EXPORTS}/*"]}})
+        found = {"StringLike": {"s3:prefix": [f"{EXPORTS}/*", f"{TOLD}/*"]}}
+        allow("FindBills", ["s3:ListBucket"], [bucket], conditions=found)
+        allow("ReadDesigns", ["s3:GetObject"], [f"{bucket}/{DESIGNS}"])
         allow("KeepReport", ["s3:PutObject"], [f"{bucket}/{REPORT}/*"], wildcard="The report below its prefix.")
+        remembers = "What people were told, below its prefix."
+        allow("Remember", ["s3:GetObject", "s3:PutObject"], [f"{bucket}/{TOLD}/*"], wildcard=remembers)
+        allow("Tell", ["sns:Publish"], [spend.alarms.topic_arn])
+        if spend.own_key is not lake.key:  # where the data account is the ai account
+            allow("UseTopicsKey", ["kms:Decrypt", "kms:GenerateDataKey"], [spend.key.key_arn])
         allow(
             "TellAge",
             ["cloudwatch:PutMetricData"],
@@ -142,8 +175,28 @@ class CostReport(AccountStack):
             wildcard="CloudWatch has no resource for metrics; the namespace is the condition.",
         )
 
-    def _ring_when_none_comes(self, lake: DataLake) -> None:
-        cloudwatch.Alarm(
+    def _show(self, lean: FunctionPackage, no_export: cloudwatch.IAlarm, lake: DataLake) -> None:
+        show = PythonFunction(
+            self,
+            "Show",
+            props=PythonFunctionProps(
+                package=lean,
+                handler="groundplan_runtime.handlers.show_cost.handler",
+                description="Shows the cost report on a dashboard",
+                encryption_key=lake.key.key,
+                reserved_concurrency=2,
+                log_retention_days=self.names.environment.log_retention_days,
+                environment={"COSTS_BUCKET": self.names.costs_bucket()},
+                memory_mib=512,
+            ),
+        )
+        kept = f"arn:{self.partition}:s3:::{self.names.costs_bucket()}/{REPORT}/{WIDGET}"
+        show.permissions.allow("ReadReport", ["s3:GetObject"], [kept])
+        name = f"{self.names.stem}-costs"
+        CostDashboard(self, "Dashboard", props=CostDashboardProps(name=name, shows=show.function, alarms=[no_export]))
+
+    def _ring_when_none_comes(self, spend: Spend) -> cloudwatch.IAlarm:
+        alarm = cloudwatch.Alarm(
             self,
             "NoExport",
             alarm_description=f"No bill has come for {OLDEST_HOURS} hours, or nobody looked; see {RUNBOOK}",
@@ -158,4 +211,6 @@ class CostReport(AccountStack):
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,  # silence is no zero
-        ).add_alarm_action(actions.SnsAction(lake.alarms))
+        )
+        alarm.add_alarm_action(actions.SnsAction(spend.alarms))
+        return alarm

@@ -116,12 +116,23 @@ class Spend(AccountStack):
             ),
         )
 
+    @property
+    def tells(self) -> Mapping[str, str]:
+        """The variables of a function that tells people (`AlarmSettings`)."""
+        page = {"PAGE": self.budgets.page} if self.budgets.page else {}
+        return {
+            "STEM": self.names.stem,
+            "ENVIRONMENT": self.names.environment.name,
+            "OWNER": self.names.environment.owner,
+            "ALARM_TOPIC": self.alarms.topic_arn,
+            **page,
+        }
+
     def function(
         self, construct_id: str, module: str, description: str, variables: Mapping[str, str] | None = None
     ) -> PythonFunction:
         """A function that reads the budgets' letters and tells people."""
         environment = self.names.environment
-        page = {"PAGE": self.budgets.page} if self.budgets.page else {}
         made = PythonFunction(
             self,
             construct_id,
@@ -132,14 +143,7 @@ class Spend(AccountStack):
                 encryption_key=self.key,
                 reserved_concurrency=1,
                 log_retention_days=environment.log_retention_days,
-                environment={
-                    "STEM": self.names.stem,
-                    "ENVIRONMENT": environment.name,
-                    "OWNER": environment.owner,
-                    "ALARM_TOPIC": self.alarms.topic_arn,
-                    **page,
-                    **(variables or {}),
-                },
+                environment={**self.tells, **(variables or {})},
                 dead_letter_queue=self.dead_letters,
                 timeout_seconds=300,
             ),

@@ -10,6 +10,7 @@ from groundplan_constructs.catalogued_table import CataloguedTable, CataloguedTa
 from groundplan_constructs.checkpoint_alarm import CheckpointAlarm
 from groundplan_constructs.component_endpoint import ComponentEndpoint, ComponentEndpointProps
 from groundplan_constructs.cost_ceilings import CostCeilings, CostCeilingsProps
+from groundplan_constructs.cost_dashboard import CostDashboard, CostDashboardProps
 from groundplan_constructs.data_capture import Capture
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
 from groundplan_constructs.deny_spending import DenySpending, DenySpendingProps
@@ -66,6 +67,8 @@ __all__ = [
     "ComponentEndpointProps",
     "CostCeilings",
     "CostCeilingsProps",
+    "CostDashboard",
+    "CostDashboardProps",
     "DeadLetterQueue",
     "DenySpending",
     "DenySpendingProps",

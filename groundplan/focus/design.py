@@ -1,12 +1,10 @@
 """What workloads were meant to cost: their ceilings, and the estimate of what was synthesised for them."""
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
 
 from groundplan.estimate import Estimate
-from groundplan.focus.workloads import Designed, plain
-from groundplan.json_value import mapping, sequence
+from groundplan.focus.workloads import Designed
 from groundplan.prices import Money, Price
 from groundplan.workload import Workload
 
@@ -40,31 +38,3 @@ def planned_charges(estimated: Estimate) -> dict[str, dict[str, tuple[Decimal, D
                 quantity, amount = own.get(item.charge.key, (Decimal(0), Decimal(0)))
                 own[item.charge.key] = (quantity + item.charge.quantity, amount + item.cost.most)
     return found
-
-
-def charges_as_json(charges: Mapping[str, tuple[Decimal, Decimal]]) -> list[dict[str, str]]:
-    """As they are kept in a workload's design.json."""
-    return [
-        {"key": key, "quantity": plain(quantity), "usd": plain(amount)}
-        for key, (quantity, amount) in sorted(charges.items())
-    ]
-
-
-def kept_design(document: Any, workload: Workload) -> Designed:
-    """What design.json says; without what it does not say, as one that is older does not."""
-    known = mapping(mapping(document).get("estimate"))
-    charges: dict[str, tuple[Decimal, Decimal]] = {}
-    try:
-        for one in map(mapping, sequence(mapping(document).get("charges"))):
-            charges[str(one["key"])] = (Decimal(str(one["quantity"])), Decimal(str(one["usd"])))
-        least, most = (Decimal(str(known[name])) for name in ("monthly_usd", "monthly_usd_at_most"))
-    except (KeyError, InvalidOperation):
-        return Designed(workload.owner, workload.drivers.monthly_cost_ceiling_usd)
-    return Designed(
-        owner=workload.owner,
-        ceiling_usd=workload.drivers.monthly_cost_ceiling_usd,
-        estimate_usd=least,
-        estimate_usd_at_most=most,
-        unknown_prices=tuple(map(str, sequence(known.get("unknowns")))),
-        charges=charges,
-    )

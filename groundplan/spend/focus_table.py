@@ -37,6 +37,9 @@ EXPORTS = (
     "exports"  # prefix in the bucket: exports/<account>/<name of the export>/data/BILLING_PERIOD=2026-11/….parquet
 )
 REPORT = "report"  # prefix of what is made of them
+DESIGNS = "designs/workloads.json"  # what workloads may cost and were meant to, kept by each deployment
+TOLD = "told"  # prefix of what people were told of: told/2026-11/…
+WIDGET = "cost-widget.html"  # below REPORT
 METRICS = "Groundplan/Cost"  # CloudWatch namespace
 AGE_METRIC = "NewestExportAgeHours"  # of the account whose newest file is the oldest
 OLDEST_HOURS = 48  # bills come 8 to 48 hours late

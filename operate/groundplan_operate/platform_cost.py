@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from botocore.exceptions import ClientError
 
-from groundplan.focus.design import kept_design
+from groundplan.focus.kept_design import kept_design
 from groundplan.focus.workloads import Designed
 from groundplan.refusal import bad
 from groundplan.workload import Workload
@@ -39,12 +40,15 @@ def kept_designs(accounts: Accounts, workloads: Sequence[Workload]) -> dict[str,
     s3, bucket = accounts.client("s3", "ai"), accounts.names.artefacts_bucket()
     found: dict[str, Designed] = {}
     for workload in workloads:
+        now = Designed(workload.owner, workload.drivers.monthly_cost_ceiling_usd)
         try:
             body = s3.get_object(Bucket=bucket, Key=accounts.names.design(workload.name))["Body"].read()
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NoSuchBucket"):
                 raise
-            found[workload.name] = Designed(workload.owner, workload.drivers.monthly_cost_ceiling_usd)
+            found[workload.name] = now
             continue
-        found[workload.name] = kept_design(json.loads(body), workload)
+        # Who answers for it and what it may cost is what its file says now.
+        kept = kept_design(json.loads(body))
+        found[workload.name] = replace(kept, owner=now.owner, ceiling_usd=now.ceiling_usd)
     return found

@@ -1,29 +1,50 @@
-"""What the function of the cost report is told by its environment."""
+"""What the functions of the cost report are told by their environment."""
 
 import os
 from dataclasses import dataclass
 
 from groundplan.refusal import bad
+from groundplan.spend.news import Watch
+from groundplan_runtime.spend_settings import AlarmSettings
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The bucket, the accounts that export into it, the export's name, and how the environment's names begin."""
+    """The bucket, the accounts that export into it, the export's name, and who is told at which percentages."""
 
     bucket: str
     exporters: tuple[str, ...]
     export_name: str
-    environment: str
+    alarms: AlarmSettings
+    watch: Watch
 
     @classmethod
     def read(cls) -> "Settings":
-        """From COSTS_BUCKET, EXPORTERS, EXPORT_NAME and ENVIRONMENT; raises BadInput that names a missing one."""
+        """From the variables that the stack CostReport sets; raises BadInput that names a missing one."""
+        alarms = AlarmSettings.read()
         return cls(
-            bucket=_variable("COSTS_BUCKET"),
+            bucket=costs_bucket(),
             exporters=tuple(_variable("EXPORTERS").split()),
             export_name=_variable("EXPORT_NAME"),
-            environment=_variable("ENVIRONMENT"),
+            alarms=alarms,
+            watch=Watch(
+                environment=alarms.environment,
+                owner=alarms.owner,
+                page=alarms.page,
+                actual_percent=_percents("ACTUAL_PERCENT"),
+                forecast_percent=_percents("FORECAST_PERCENT"),
+            ),
         )
+
+
+def costs_bucket() -> str:
+    """COSTS_BUCKET, which is all that the widget's function is told; raises BadInput without it."""
+    return _variable("COSTS_BUCKET")
+
+
+def _percents(name: str) -> tuple[int, ...]:
+    # None at all is allowed: nothing is told then.
+    return tuple(int(percent) for percent in os.environ.get(name, "").split())
 
 
 def _variable(name: str) -> str:

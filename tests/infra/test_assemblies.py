@@ -125,16 +125,16 @@ def test_data_is_kept_where_the_environment_says_so(assembly: Any) -> None:
 
 def test_every_function_has_json_logs_a_kept_log_group_and_a_dead_letter_queue(assembly: Any) -> None:
     functions = list(assembly.resources("AWS::Lambda::Function"))
-    count = 9 if assembly.environment.mlflow else 8  # called by events; two more by whoever waits
-    assert len(functions) == count + 2
+    count = 9 if assembly.environment.mlflow else 8  # called by events; three more by whoever waits
+    assert len(functions) == count + 3
     groups = {logical_id: group for _, logical_id, group in assembly.resources("AWS::Logs::LogGroup")}
     for stack, _, function in functions:
         properties = function["Properties"]
         assert properties["LoggingConfig"]["LogFormat"] == "JSON"
         group = groups[properties["LoggingConfig"]["LogGroup"]["Ref"]]
         assert group["Properties"]["RetentionInDays"] == assembly.environment.log_retention_days
-        if stack in ("Training", "Generative"):
-            continue  # their callers, the state machine and CloudFormation, wait for the answer
+        if stack in ("Training", "Generative") or properties["Handler"].endswith(".show_cost.handler"):
+            continue  # their callers, the state machine, CloudFormation and CloudWatch, wait for the answer
         assert properties["DeadLetterConfig"]["TargetArn"]
     configured = list(assembly.resources("AWS::Lambda::EventInvokeConfig"))
     assert [c["Properties"]["MaximumRetryAttempts"] for _, _, c in configured] == [2] * count

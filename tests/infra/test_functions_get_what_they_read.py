@@ -119,12 +119,18 @@ def test_the_functions_of_spending_find_their_settings(assembly: Any, monkeypatc
 
 
 def test_the_cost_report_finds_its_settings(assembly: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    [function] = functions(assembly, "CostReport")
-    for name, value in function["Environment"]["Variables"].items():
+    of_both = functions(assembly, "CostReport")
+    [makes] = [one for one in of_both if one["Handler"].endswith(".cost_report.handler")]
+    [shows] = [one for one in of_both if one["Handler"].endswith(".show_cost.handler")]
+    for name, value in makes["Environment"]["Variables"].items():
         monkeypatch.setenv(name, str(value))
-    settings = ReportSettings.read()
-    assert settings.bucket == assembly.names.costs_bucket()
+    settings, budgets = ReportSettings.read(), assembly.environment.budgets
+    assert settings.bucket == assembly.names.costs_bucket() == shows["Environment"]["Variables"]["COSTS_BUCKET"]
     assert settings.exporters == assembly.environment.exporters()
+    assert settings.watch.actual_percent == budgets.actual_percent
+    assert settings.watch.forecast_percent == budgets.forecast_percent
+    assert (settings.watch.page, settings.watch.owner) == (budgets.page, assembly.environment.owner)
+    assert settings.alarms.stem == assembly.names.stem
     monkeypatch.delenv("EXPORTERS")
     with pytest.raises(BadInput, match="EXPORTERS"):
         ReportSettings.read()

@@ -3,13 +3,20 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from botocore.exceptions import ClientError
 
+from groundplan.focus.report import Report
+from groundplan.focus.workloads import Charged
 from groundplan.spend.focus_table import COLUMNS, OLDEST_HOURS, QUERY
+from groundplan.spend.news import Watch
 from groundplan_runtime.handlers.cost_report import make_report
 from groundplan_runtime.integrations.cost_exports import CostExports
+from groundplan_runtime.integrations.spend_people import People
+from groundplan_runtime.integrations.spend_topic import Topic
+from groundplan_runtime.integrations.told_alarms import ToldAlarms
 
 NOW = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
 PAYER, OTHER = "111122223333", "444455556666"
@@ -28,11 +35,15 @@ class Bucket:
         more = start + 2 < len(keys)
         return {"Contents": page, "IsTruncated": more, **({"NextContinuationToken": str(start + 2)} if more else {})}
 
+    def get_object(self, **_: Any) -> Mapping[str, Any]:
+        raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+
     def download_file(self, bucket: str, key: str, target: str) -> None:
         Path(target).write_text(f"{bucket}/{key}")
 
-    def put_object(self, **request: Any) -> None:
+    def put_object(self, **request: Any) -> Mapping[str, Any]:
         self.kept[request["Key"]] = request["Body"]
+        return {"ETag": "one"}
 
 
 class Metrics:
@@ -52,6 +63,12 @@ def exports(bucket: Bucket, accounts: Sequence[str] = (PAYER,)) -> CostExports:
         export_name="groundplan-dev-focus",
         environment="groundplan-dev",
     )
+
+
+def people(bucket: Bucket) -> People:
+    """Who are told nothing: there is no news."""
+    watch = Watch(environment="dev", owner="us", page=None, actual_percent=(), forecast_percent=())
+    return People(watch, ToldAlarms(bucket, "costs"), Topic(None, ""))
 
 
 def key(account: str, month: str, name: str) -> str:
@@ -89,25 +106,26 @@ def test_the_report_is_made_of_this_month_and_the_last_one_page_by_page_and_kept
     objects = [key(PAYER, month, f"{number}.parquet") for month in months for number in range(3)]
     bucket, seen = Bucket(dict.fromkeys(objects, NOW)), list[str]()
 
-    def read(files: Sequence[Path], into: Path) -> None:
+    def read(files: Sequence[Path], into: Path, *_: object) -> tuple[Report, list[Charged]]:
         seen.extend(file.read_text() for file in files)
         (into / "report.html").write_text("page")
+        return Report([], [], [], []), []
 
-    made = make_report(exports(bucket), read, NOW)
+    made = make_report(exports(bucket), read, people(bucket), NOW)
     assert sorted(seen) == sorted(f"costs/{one}" for one in objects if "2026-09" not in one)
-    assert made == {"ages": {PAYER: 0}, "files": 6, "report": ["report/report.html"]}
+    assert made == {"ages": {PAYER: 0}, "files": 6, "report": ["report/report.html"], "told": []}
     assert bucket.kept == {"report/report.html": b"page"}
 
 
 def test_the_age_is_told_although_the_report_fails_and_without_a_bill_there_is_no_report() -> None:
-    def fails(files: Sequence[Path], into: Path) -> None:
+    def fails(files: Sequence[Path], into: Path, *_: object) -> NoReturn:
         raise RuntimeError(f"unreadable: {files} for {into}")
 
     made = exports(Bucket({key(PAYER, "2026-11", "a.parquet"): NOW}))
     with pytest.raises(RuntimeError):
-        make_report(made, fails, NOW)
+        make_report(made, fails, people(Bucket({})), NOW)
     assert told(made) == [0]
-    assert make_report(exports(Bucket({})), fails, NOW)["report"] == []
+    assert make_report(exports(Bucket({})), fails, people(Bucket({})), NOW)["report"] == []
 
 
 def test_the_export_asks_for_every_column_of_the_table() -> None:

@@ -156,10 +156,19 @@ def test_the_function_writes_page_sheets_and_json_and_names_what_it_could_not_re
     good, bad = write(tmp_path / "good.csv", MONTH), tmp_path / "bad.csv"
     bad.write_text("nothing of FOCUS\n")
     (tmp_path / "made").mkdir()
-    found = write_report([good, bad], tmp_path / "made")
-    assert {file.name for file in (tmp_path / "made").iterdir()} == {
-        f"cost.{ending}" for ending in ("html", "csv", "parquet", "json")
-    }
+    found, charged = write_report(
+        [good, bad], tmp_path / "made", {"digit-reader": Designed("us", Decimal(7))}, ["so"]
+    )
+    endings = ("html", "csv", "parquet", "json")
+    made = {file.name for file in (tmp_path / "made").iterdir()}
+    assert made == {"cost-widget.html", *(f"cost.{ending}" for ending in endings)}
+    told = {one["workload"]: one for one in json.loads((tmp_path / "made/cost.json").read_text())["workloads"]}
+    assert (told["digit-reader"]["owner"], told["digit-reader"]["ceiling_usd"]) == ("us", "7")
+    assert {one.workload for one in charged} == set(told)
+    assert found.notes[0] == "so"
+    widget = (tmp_path / "made/cost-widget.html").read_text(encoding="utf-8")
+    assert "7.00" in widget
+    assert "<html" not in widget
     assert found.totals[0].sums.billed == answer(MONTH)[()].billed
     assert "bad.csv: refused" in (tmp_path / "made/cost.html").read_text(encoding="utf-8")
 

@@ -12,9 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from groundplan.estimate import Estimate
-from groundplan.focus.design import charges_as_json, kept_design
+from groundplan.focus.design import designs
+from groundplan.focus.kept_design import design_as_json, designs_as_json, kept_design, kept_designs
 from groundplan.focus.same_day import Fleet, charges_of_fleet, charges_of_run, idle, not_billed_yet, reconciled
-from groundplan.focus.workloads import Charged
+from groundplan.focus.workloads import Charged, Designed
 from groundplan.prices import PriceBook, read_prices
 from groundplan.workload import read_workload
 from groundplan_runtime.integrations.platform_use import Platform
@@ -131,20 +132,27 @@ def test_the_same_day_view_sums_to_its_charges() -> None:
     assert not_billed_yet([]) == ([], [])
 
 
-def test_a_kept_design_is_read_as_it_was_written() -> None:
-    workload = read_workload(ROOT, "digit-reader")
+def test_what_a_deployment_keeps_is_read_as_it_was_written() -> None:
     charges = {"kms/key": (Decimal(1), Decimal("1.00"))}
-    money = {"monthly_usd": "1", "monthly_usd_at_most": "2.5", "unknowns": ["x"]}
-    document = json.loads(json.dumps({"estimate": money, "charges": charges_as_json(charges)}))
-    found = kept_design(document, workload)
-    assert (found.estimate_usd, found.estimate_usd_at_most, found.unknown_prices) == (1, Decimal("2.5"), ("x",))
-    assert found.charges == charges
-    assert found.ceiling_usd == 50
+    digits = Designed("vision-team", Decimal(50), Decimal(1), Decimal("2.5"), ("x",), charges)
+    written = {"digit-reader": digits, "only-a-ceiling": Designed("others", Decimal(7)), "nothing": Designed()}
+    read = kept_designs(json.loads(json.dumps(designs_as_json("dev", written))))
+    assert read == written
+    assert kept_design(json.loads(json.dumps(design_as_json(digits)))) == digits
 
 
-@pytest.mark.parametrize("document", [{}, [], {"estimate": {}}, {"estimate": {"monthly_usd": "?"}}])
+def test_a_workload_of_which_nothing_was_synthesised_has_a_ceiling_and_no_estimate_of_nothing() -> None:
+    found = designs([read_workload(ROOT, "digit-reader")], Estimate([]))
+    assert kept_design(design_as_json(found["digit-reader"])) == Designed("vision-team", Decimal(50))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, [], None, "x", {"estimate": {}}, {"estimate": {"monthly_usd": "?"}, "monthly_cost_ceiling_usd": "much"}],
+)
 def test_a_design_that_cannot_be_read_is_no_estimate_of_nothing(document: object) -> None:
-    assert kept_design(document, read_workload(ROOT, "digit-reader")).estimate_usd is None
+    assert kept_design(document) == Designed()
+    assert kept_designs({"workloads": [document, {"workload": "x"}]}) == {"x": Designed()}
     assert Estimate([]).totals_by("workload") == {}
 
 

@@ -1,24 +1,39 @@
-"""Every day: tell how old the newest bill is, and make the report of this month's and the last one's."""
+"""Every day: tell how old the newest bill is, make the report of this month's and the last one's, and tell people.
+
+People are told of each ceiling that is passed and of days that cost unusually much, once.
+"""
 
 import importlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from groundplan.focus.report import Report
+from groundplan.focus.workloads import Charged, Designed
 from groundplan_runtime.integrations.cost_exports import CostExports
 from groundplan_runtime.integrations.lineage_recorder import CONFIG
+from groundplan_runtime.integrations.spend_people import People
+from groundplan_runtime.integrations.spend_topic import Topic
+from groundplan_runtime.integrations.told_alarms import ToldAlarms
 from groundplan_runtime.report_settings import Settings
 
 logger = Logger()
 READER = "groundplan_runtime.integrations.bill_report"
-Reader = Callable[[Sequence[Path], Path], object]  # files of bills; the folder where the report goes
+
+
+class Reader(Protocol):
+    """Of files of bills makes a report in a folder."""
+
+    def __call__(
+        self, files: Sequence[Path], folder: Path, designed: Mapping[str, Designed], notes: Sequence[str], /
+    ) -> tuple[Report, Sequence[Charged]]: ...
 
 
 @cache
@@ -31,7 +46,17 @@ def _exports() -> CostExports:
         bucket=settings.bucket,
         accounts=settings.exporters,
         export_name=settings.export_name,
-        environment=settings.environment,
+        environment=settings.alarms.stem,
+    )
+
+
+@cache
+def _people() -> People:
+    settings, api = Settings.read(), _boto3()
+    return People(
+        settings.watch,
+        ToldAlarms(api.client("s3", config=CONFIG), settings.bucket),
+        Topic(api.client("sns", config=CONFIG), settings.alarms.alarm_topic),
     )
 
 
@@ -41,11 +66,14 @@ def _boto3() -> Any:
 
 @logger.inject_lambda_context
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001 - the schedule says nothing
-    """`{"ages": {account: hours}, "files": n, "report": [key]}`. The age is told whatever becomes of the report."""
-    return make_report(_exports(), _reader(), datetime.now(UTC))
+    """`{"ages": {account: hours}, "files": n, "report": [key], "told": [key]}`.
+
+    The age is told whatever becomes of the report, and the report is kept whatever becomes of the telling.
+    """
+    return make_report(_exports(), _reader(), _people(), datetime.now(UTC))
 
 
-def make_report(exports: CostExports, reader: Reader | None, now: datetime) -> dict[str, Any]:
+def make_report(exports: CostExports, reader: Reader | None, people: People, now: datetime) -> dict[str, Any]:
     """One day's work. Without a bill there is no report: what is not there is not zero."""
     ages = exports.tell_age(now)
     with tempfile.TemporaryDirectory() as place:
@@ -54,9 +82,12 @@ def make_report(exports: CostExports, reader: Reader | None, now: datetime) -> d
         files = exports.fetch(now, bills)
         if not files or reader is None:
             logger.warning("no report", files=len(files), reader=reader is not None, ages=ages)
-            return {"ages": ages, "files": len(files), "report": []}
-        reader(files, made)
-        return {"ages": ages, "files": len(files), "report": exports.keep(made)}
+            return {"ages": ages, "files": len(files), "report": [], "told": []}
+        designed, why_not = exports.designed()
+        report, charged = reader(files, made, designed, [why_not] if why_not else [])
+        kept = exports.keep(made)
+    told = people.tell(report, charged, designed, now)
+    return {"ages": ages, "files": len(files), "report": kept, "told": told}
 
 
 def _reader() -> Reader | None:

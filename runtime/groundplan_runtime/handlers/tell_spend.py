@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from groundplan.spend import Alarm, alarm, notice_of
 from groundplan_runtime.integrations.lineage_recorder import CONFIG
-from groundplan_runtime.integrations.spend_stopper import Topic
+from groundplan_runtime.integrations.spend_topic import Topic
 from groundplan_runtime.spend_settings import AlarmSettings
 
 logger = Logger()

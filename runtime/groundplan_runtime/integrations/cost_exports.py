@@ -1,5 +1,6 @@
 """The exports of bills in their bucket: how old the newest is, the files of a month, and where the report goes."""
 
+import json
 import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from groundplan.spend.focus_table import AGE_METRIC, EXPORTS, METRICS, PARTITION, REPORT
+from botocore.exceptions import ClientError
 
+from groundplan.focus.kept_design import kept_designs
+from groundplan.focus.workloads import Designed
+from groundplan.spend.focus_table import AGE_METRIC, DESIGNS, EXPORTS, METRICS, PARTITION, REPORT
+
+_UNKNOWN = f"no ceilings and no estimates: {DESIGNS}"
 NEVER_HOURS = 24.0 * 365  # told for an account of which no bill has ever come: as good as a year
 
 
@@ -16,6 +22,7 @@ class S3(Protocol):
     """What is used of boto3's S3 client."""
 
     def list_objects_v2(self, **request: Any) -> Mapping[str, Any]: ...
+    def get_object(self, **request: Any) -> Mapping[str, Any]: ...
     def download_file(self, bucket: str, key: str, target: str, /) -> object: ...
     def put_object(self, **request: Any) -> object: ...
 
@@ -57,13 +64,28 @@ class CostExports:
         """The files of this month's bill and of the last one's, which is still corrected."""
         found: list[Path] = []
         for account in self.accounts:
-            for month in _months(now):
+            for month in months(now):
                 for number, (key, _) in enumerate(self._objects(account, month)):
                     target = into / account / month / f"{number:04}-{key.rpartition('/')[2]}"
                     target.parent.mkdir(parents=True, exist_ok=True)
                     self.s3.download_file(self.bucket, key, str(target))
                     found.append(target)
         return found
+
+    def designed(self) -> tuple[dict[str, Designed], str]:
+        """By workload what the last deployment kept; and why there is nothing, where there is nothing."""
+        try:
+            body = self.s3.get_object(Bucket=self.bucket, Key=DESIGNS)["Body"].read()
+            return kept_designs(json.loads(body)), ""
+        except ClientError as error:
+            # Who may not list is refused an object that is not there.
+            answer: Any = error.response  # pyright: ignore[reportUnknownMemberType]
+            code = answer["Error"]["Code"]
+            if code not in ("404", "NoSuchKey", "403", "AccessDenied"):
+                raise
+            return {}, f"{_UNKNOWN} is not to be had ({code}); groundplan deploy keeps it"
+        except ValueError:
+            return {}, f"{_UNKNOWN} is not JSON; groundplan deploy writes it anew"
 
     def keep(self, folder: Path) -> list[str]:
         """Every file of a folder below the prefix of reports; their keys."""
@@ -76,7 +98,7 @@ class CostExports:
         return keys
 
     def _age(self, account: str, now: datetime) -> float:
-        times = [changed for month in _months(now) for _, changed in self._objects(account, month)]
+        times = [changed for month in months(now) for _, changed in self._objects(account, month)]
         return max(0.0, (now - max(times)).total_seconds() / 3600) if times else NEVER_HOURS
 
     def _objects(self, account: str, month: str) -> Iterator[tuple[str, datetime]]:
@@ -92,7 +114,7 @@ class CostExports:
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
-def _months(now: datetime) -> tuple[str, str]:
+def months(now: datetime) -> tuple[str, str]:
     """This one and the one before, as 2026-11."""
     last = now.replace(day=1) - timedelta(days=1)
     return f"{now:%Y-%m}", f"{last:%Y-%m}"

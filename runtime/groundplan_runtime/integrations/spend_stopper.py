@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -14,15 +14,10 @@ from groundplan.spend.budgets import Stop
 from groundplan_runtime.integrations.lineage_recorder import CONFIG
 from groundplan_runtime.integrations.spend_acts import KeptAct, SpendActs
 from groundplan_runtime.integrations.spend_things import SpendThings
+from groundplan_runtime.integrations.spend_topic import Teller, Topic
 from groundplan_runtime.spend_settings import StopperSettings
 
 logger = Logger()
-
-
-class Teller(Protocol):
-    """Where people hear of it."""
-
-    def tell(self, alarm: Alarm) -> None: ...
 
 
 class StopIncomplete(Exception):  # noqa: N818 - it names what happened
@@ -137,17 +132,6 @@ class Stopper:
             back = f"Bring one back: groundplan resume {stopped[0].thing.subject} -e {environment}"
         title = f"Groundplan {does} {number} in {environment}"
         return Alarm(title, "\n".join([f"{title}: {order.reason}", *lines, back]))
-
-
-class Topic:
-    """A topic of SNS, whose readers are people."""
-
-    def __init__(self, sns: Any, arn: str) -> None:
-        self._sns, self._arn = sns, arn
-
-    def tell(self, alarm: Alarm) -> None:
-        """Publish; raises what boto3 raises."""
-        self._sns.publish(TopicArn=self._arn, Subject=alarm.title, Message=alarm.text)
 
 
 def connect(settings: StopperSettings) -> Stopper:

@@ -375,13 +375,28 @@ def denying(world: World) -> Iterator[Call]:
 
 
 def cost_report(world: World) -> Iterator[Call]:
-    """handlers/cost_report.py: the exports of bills, and the report of them."""
+    """handlers/cost_report.py: the exports of bills, what was designed, the report, and what people were told."""
     yield from _of_a_function(world, "CostReport", "Report", "DataLake")
     costs = f"arn:aws:s3:::{world.names.costs_bucket()}"
     yield call("s3:GetObject", f"{costs}/exports/*")
     yield call("s3:ListBucket", costs, {"s3:prefix": "exports/one/data/"})
     yield call("s3:PutObject", f"{costs}/report/*")
+    yield call("s3:GetObject", f"{costs}/designs/workloads.json")
+    yield call("s3:ListBucket", costs, {"s3:prefix": "told/2026-11/"})
+    for action in ("GetObject", "PutObject"):
+        yield call(f"s3:{action}", f"{costs}/told/*")
+    yield call("sns:Publish", one(world, "AWS::SNS::Topic", "Spend-data", "Alarms").arn)
     yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Groundplan/Cost"})
+
+
+def cost_widget(world: World) -> Iterator[Call]:
+    """handlers/show_cost.py: the report as it was made last, and nothing else of a bill."""
+    stream = one(world, "AWS::Logs::LogGroup", "CostReport", "Show").arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
+    for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, "DataLake"))
+    yield call("s3:GetObject", f"arn:aws:s3:::{world.names.costs_bucket()}/report/cost-widget.html")
 
 
 def guardrail_of(world: World) -> str:
@@ -441,6 +456,7 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Spend-ai/StopRole": stopper,
     "Spend-ai/DenyRole": denying,
     "CostReport/ReportRole": cost_report,
+    "CostReport/ShowRole": cost_widget,
     "Generative/GatewayModels": invoking,
     "Generative/InvocationLogTurnOnRole": log_of_invocations,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
@@ -459,6 +475,7 @@ ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Spend-ai/StopRole": ("lambda.amazonaws.com", ""),
     "Spend-ai/DenyRole": ("budgets.amazonaws.com", "arn:aws:budgets::{account}:budget/one"),
     "CostReport/ReportRole": ("lambda.amazonaws.com", ""),
+    "CostReport/ShowRole": ("lambda.amazonaws.com", ""),
     "Generative/GatewayModels": (GATEWAY, ""),
     "Generative/InvocationLogTurnOnRole": ("lambda.amazonaws.com", ""),
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
