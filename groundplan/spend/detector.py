@@ -2,8 +2,8 @@
 
 Medians, because one expensive day must not hide the next. On days that have nothing unusual (weekly seasons,
 log-normal noise of 5 to 20 %, some growth) it rings on at most 1 day in 500, which
-`tests/unit/test_spend_detector.py` measures on 30,000 simulated days; a day of 2.5 times its cost it sees in at
-least 9 of 10.
+`tests/unit/test_spend_detector.py` measures on 30,000 simulated days; a day of three times its cost it sees in at
+least 9 of 10, and less often on the quiet days of a week.
 """
 
 from collections.abc import Mapping, Sequence

@@ -73,6 +73,32 @@ def test_a_bill_that_does_not_come_rings(assembly: Any) -> None:
     ]
     assert alarm["TreatMissingData"] == "breaching"
     assert alarm["Threshold"] == 48
+    assert "Spend-data" in str(alarm["AlarmActions"]), "on the topic that people read who pay"
+
+
+def test_the_dashboard_shows_the_report_by_a_function_that_reads_it_and_nothing_else(assembly: Any) -> None:
+    [page] = [
+        one["Properties"]
+        for stack, _, one in assembly.resources("AWS::CloudWatch::Dashboard")
+        if stack == "CostReport"
+    ]
+    [shows] = [
+        logical_id
+        for stack, logical_id, one in assembly.resources("AWS::Lambda::Function")
+        if stack == "CostReport" and one["Properties"]["Handler"].endswith("show_cost.handler")
+    ]
+    assert '"type":"custom"' in str(page["DashboardBody"])
+    assert {"Fn::GetAtt": [shows, "Arn"]} in page["DashboardBody"]["Fn::Join"][1]
+    permissions = [one for stack, _, one in assembly.resources("AWS::Lambda::Permission") if stack == "CostReport"]
+    assert not any(shows in str(one) for one in permissions), "who looks at it invokes it by his own permissions"
+    [policy] = [
+        one["Properties"]["PolicyDocument"]["Statement"]
+        for stack, logical_id, one in assembly.resources("AWS::IAM::ManagedPolicy")
+        if stack == "CostReport" and logical_id.startswith("Show")
+    ]
+    [read] = [one for one in policy if str(one["Action"]).startswith("s3:")]
+    assert read["Action"] == "s3:GetObject"
+    assert str(read["Resource"]).count("/report/cost-widget.html") == 1
 
 
 def test_the_bucket_of_bills_admits_the_exports_of_named_accounts_alone(assembly: Any) -> None:

@@ -16,6 +16,7 @@ MAKES: dict[str, str] = {
     "AWS::Bedrock::Guardrail": "bedrock:CreateGuardrail bedrock:UpdateGuardrail bedrock:TagResource",
     "AWS::Bedrock::GuardrailVersion": "bedrock:CreateGuardrailVersion",
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms cloudwatch:TagResource",
+    "AWS::CloudWatch::Dashboard": "cloudwatch:PutDashboard cloudwatch:DeleteDashboards",
     "AWS::CodeBuild::Project": "codebuild:CreateProject codebuild:UpdateProject codebuild:DeleteProject",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable dynamodb:UpdateContinuousBackups dynamodb:TagResource",
     "AWS::EC2::FlowLog": "ec2:CreateFlowLogs ec2:DeleteFlowLogs",
