@@ -76,7 +76,7 @@ def written_by_ibis(by: Sequence[str], dialect: str) -> str:
         billed=row.BilledCost,
         effective=row.EffectiveCost,
         listed=listed,
-        negotiated=ibis.ifelse(no_price, ibis.literal(0).cast("decimal(38, 18)"), listed - contracted),
+        negotiated=ibis.ifelse(no_price, listed - listed, listed - contracted),
         saved=ibis.ifelse(no_price, listed, contracted) - row.EffectiveCost,
     )
     sums = (charged[name].sum() for name in ("billed", "effective", "listed", "negotiated", "saved"))
