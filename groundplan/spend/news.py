@@ -11,6 +11,7 @@ from groundplan.spend.alarm import Alarm, alarm, unusual
 from groundplan.spend.detector import anomalies
 from groundplan.spend.thresholds import Basis, Standing, Subject, crossings
 
+LEAST_FORECAST_DAYS = 7  # since a workload's first charge; before, one dear day would be taken for every day
 LOOKS_BACK_DAYS = 4  # a day's charges keep coming for a while after it
 REST = "What no workload answers for"
 BASES: tuple[Basis, ...] = ("actual", "forecast")
@@ -34,18 +35,22 @@ class Watch:
     actual_percent: Sequence[int]
     forecast_percent: Sequence[int]
 
-    def passed(self, lines: Sequence[WorkloadLine], told: Collection[str]) -> Iterator[News]:
+    def passed(
+        self, lines: Sequence[WorkloadLine], charged: Sequence[Charged], told: Collection[str]
+    ) -> Iterator[News]:
         """Thresholds of workloads' ceilings; `told` are the keys that were told before."""
+        first = _first_days(charged)
         for line in lines:
             ceiling, coming = line.designed.ceiling_usd, line.forecast
             if not ceiling:
                 continue
             place = f"{line.month:%Y-%m}/workload/{line.workload}"
+            known_days = (coming.last_day - first.get(line.workload, coming.last_day)).days
             standing = Standing(
                 subject=Subject("workload", line.workload),
                 ceiling_usd=ceiling,
                 actual_usd=coming.to_date,
-                forecast_usd=coming.month_end,
+                forecast_usd=coming.month_end if known_days >= LEAST_FORECAST_DAYS else None,
                 day=coming.last_day,
             )
             found = crossings(
@@ -76,6 +81,13 @@ class Watch:
                 said = unusual(one, name or REST, environment=self.environment, owner=owner, page=self.page)
                 if key not in told:
                     yield News(key, said)
+
+
+def _first_days(charged: Sequence[Charged]) -> dict[str, date]:
+    found: dict[str, date] = {}
+    for one in charged:
+        found[one.workload] = min(one.day, found.get(one.workload, one.day))
+    return found
 
 
 def _told(place: str, told: Collection[str]) -> list[tuple[Basis, int]]:

@@ -61,7 +61,7 @@ def by_day(of: Sequence[Charged], currency: str = "USD") -> list[Group]:
 
 
 def passed(of: Sequence[Charged], told: Sequence[str] = (), designed: Mapping[str, Designed] = DIGITS) -> list[News]:
-    return list(WATCH.passed(workload_lines(of, designed, {}), told))
+    return list(WATCH.passed(workload_lines(of, designed, {}), of, told))
 
 
 def stood_out(of: Sequence[Charged], told: Sequence[str] = (), beside: Sequence[Group] = ()) -> list[News]:
@@ -89,6 +89,16 @@ def test_what_was_told_this_month_is_not_told_again_but_the_next_threshold_and_t
     assert passed(low, ["2026-11/workload/digit-reader/actual-80", *told]) == [], "a credit is no news"
     assert passed(low, [key.replace("2026-11", "2026-10") for key in told])
     assert passed(low, [key.replace("digit-reader", "digit-reader-2") for key in told])
+
+
+def test_one_dear_day_is_no_forecast() -> None:
+    def forecasts(of: Sequence[Charged]) -> list[str]:
+        return [one.key for one in passed(of) if "forecast" in one.key]
+
+    assert forecasts([charged(DAY_12, 45)]) == []
+    week = [charged(DAY_12 - timedelta(days=ago), 5) for ago in range(8)]
+    assert forecasts(week[:-1]) == []
+    assert forecasts(week) == ["2026-11/workload/digit-reader/forecast-100"]
 
 
 def test_without_a_ceiling_nothing_is_passed_and_without_an_owner_the_environments_is_told() -> None:
@@ -212,12 +222,12 @@ def test_who_was_ended_in_between_leaves_it_to_be_told_when_his_time_is_over() -
 PLACE = "exports/111122223333/groundplan-dev-focus/data/BILLING_PERIOD=2026-11"
 
 
-def bill(usd: str) -> Row:
-    """One charge of digit-reader on the twelfth."""
+def bill() -> list[Row]:
+    """$45 of digit-reader by the twelfth, $5 a day."""
     [row] = rows(1, month="2026-11")
-    costs = dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), usd)
-    day = {"ChargePeriodStart": "2026-11-12T00:00:00Z", "ChargePeriodEnd": "2026-11-13T00:00:00Z"}
-    return row | costs | day | {"ChargeCategory": "Usage", "Tags": json.dumps({"workload": "digit-reader"})}
+    costs = dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), "5")
+    row |= costs | {"ChargeCategory": "Usage", "Tags": json.dumps({"workload": "digit-reader"})}
+    return [row | {"ChargePeriodStart": f"2026-11-{of:02}T00:00:00Z"} for of in range(4, 13)]
 
 
 def day(bucket: Bucket, heard: Heard) -> dict[str, Any]:
@@ -233,7 +243,7 @@ def day(bucket: Bucket, heard: Heard) -> dict[str, Any]:
 
 
 def test_the_daily_function_reports_ceiling_estimate_actual_and_forecast_and_tells_once(tmp_path: Path) -> None:
-    file, bucket, heard = write(tmp_path / "bill.csv", [bill("45")]), Bucket(), Heard()
+    file, bucket, heard = write(tmp_path / "bill.csv", bill()), Bucket(), Heard()
     bucket.put_object(Key=f"{PLACE}/one.csv", Body=file.read_bytes())
     nine = Decimal(9)
     designed = {"digit-reader": Designed("vision-team", Decimal(50), estimate_usd=nine, estimate_usd_at_most=nine)}
@@ -256,7 +266,7 @@ def test_the_daily_function_reports_ceiling_estimate_actual_and_forecast_and_tel
 
 def test_the_report_is_kept_and_the_other_alarms_are_heard_although_one_could_not_be_told(tmp_path: Path) -> None:
     bucket, heard = Bucket(), Heard(deaf=1)
-    bucket.put_object(Key=f"{PLACE}/one.csv", Body=write(tmp_path / "bill.csv", [bill("45")]).read_bytes())
+    bucket.put_object(Key=f"{PLACE}/one.csv", Body=write(tmp_path / "bill.csv", bill()).read_bytes())
     bucket.put_object(Key=DESIGNS, Body=json.dumps(designs_as_json("dev", DIGITS)).encode())
     with pytest.raises(ConnectionError):
         day(bucket, heard)
@@ -270,7 +280,7 @@ def test_a_report_without_designs_says_so_and_tells_of_no_ceiling(
     tmp_path: Path, kept: bytes | None, why: str
 ) -> None:
     bucket, heard = Bucket(), Heard()
-    bucket.put_object(Key=f"{PLACE}/one.csv", Body=write(tmp_path / "bill.csv", [bill("45")]).read_bytes())
+    bucket.put_object(Key=f"{PLACE}/one.csv", Body=write(tmp_path / "bill.csv", bill()).read_bytes())
     if kept:
         bucket.put_object(Key=DESIGNS, Body=kept)
     assert day(bucket, heard)["told"] == []

@@ -32,7 +32,7 @@ class People:
         known = {key for month in months(now) for key in self.told.told(month)}
         owners = {name: one.owner for name, one in designed.items()}
         news = [
-            *self.watch.passed(report.workloads, known),
+            *self.watch.passed(report.workloads, charged, known),
             *self.watch.stood_out(charged, report.groups, owners, known),
         ]
         told, failed = list[str](), list[Exception]()

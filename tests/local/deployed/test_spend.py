@@ -1,12 +1,15 @@
 """The deployed alarms: a workload over its ceiling is told in plain words, and what it runs is stopped."""
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from focus_rows import MONEY, rows, write
 
 LETTER = (Path(__file__).parents[2] / "events/budget_notice.txt").read_text().replace("-dev-", "-local-")
 STEM = "groundplan-local"
@@ -17,13 +20,13 @@ def topic(deployed: Any, name: str, account: str = "ai") -> str:
     return f"arn:aws:sns:{environment.region}:{environment.account_ids()[account]}:{STEM}-{name}-{account}"
 
 
-@pytest.fixture
-def inbox(deployed: Any) -> Iterator[Callable[[], dict[str, Any] | None]]:
-    """A subscriber of the ai account's cost alarms: a queue, as a ticket system would have one."""
-    sqs, sns = deployed.client("sqs"), deployed.client("sns")
+def subscriber(deployed: Any, account: str) -> Iterator[Callable[[], dict[str, Any] | None]]:
+    """Who reads an account's cost alarms: a queue, as a ticket system would have one."""
+    sqs, sns = deployed.client("sqs", account), deployed.client("sns", account)
     url = sqs.create_queue(QueueName="finance")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    made = sns.subscribe(TopicArn=topic(deployed, "spend"), Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+    heard = topic(deployed, "spend", account)
+    made = sns.subscribe(TopicArn=heard, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
 
     def receive() -> dict[str, Any] | None:
         for message in sqs.receive_message(QueueUrl=url).get("Messages", []):
@@ -34,6 +37,18 @@ def inbox(deployed: Any) -> Iterator[Callable[[], dict[str, Any] | None]]:
     yield receive
     sns.unsubscribe(SubscriptionArn=made["SubscriptionArn"])
     sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def inbox(deployed: Any) -> Iterator[Callable[[], dict[str, Any] | None]]:
+    """A subscriber of the ai account's cost alarms."""
+    yield from subscriber(deployed, "ai")
+
+
+@pytest.fixture
+def bills(deployed: Any) -> Iterator[Callable[[], dict[str, Any] | None]]:
+    """A subscriber of the data account's, where bills are read."""
+    yield from subscriber(deployed, "data")
 
 
 def test_the_alarm_of_a_workload_over_its_ceiling_arrives_in_plain_words(
@@ -109,3 +124,35 @@ def test_the_deployed_stopper_takes_an_order_once_and_its_clock_finds_it_carried
         "the order",
     )
     assert order["workload"] == "nightly-churn"
+
+
+def test_the_daily_report_of_a_bill_knows_the_ceiling_tells_people_and_is_on_the_dashboard(
+    deployed: Any, bills: Any, until: Any
+) -> None:
+    s3, functions, names = deployed.client("s3", "data"), deployed.client("lambda", "data"), deployed.accounts.names
+    today = datetime.now(UTC).date()
+    [row] = rows(1, month=f"{today:%Y-%m}")
+    row |= dict.fromkeys(MONEY, "45") | {"ChargeCategory": "Usage", "Tags": '{"workload": "digit-reader"}'}
+    row |= {"ChargePeriodStart": f"{today}T00:00:00Z"}
+    folder = f"exports/{names.environment.exporters()[0]}/{STEM}-focus/data/BILLING_PERIOD={today:%Y-%m}"
+    with tempfile.TemporaryDirectory() as place:
+        file = write(Path(place, "bill.csv"), [row])
+        s3.upload_file(str(file), names.costs_bucket(), f"{folder}/bill.csv")
+    called = [one["FunctionName"] for one in functions.list_functions()["Functions"]]
+    [makes], [shows] = ([one for one in called if f"CostReport-{name}" in one] for name in ("Report", "Show"))
+    invoked = [functions.invoke(FunctionName=one)["Payload"].read() for one in (makes, makes, shows)]
+    first, again, shown = map(json.loads, invoked)
+    assert (first["told"], again["told"]) == ([f"{today:%Y-%m}/workload/digit-reader/actual-80"], [])
+
+    def told() -> Any:
+        heard = bills()
+        return heard if heard and heard["Subject"].startswith("digit-reader") else None
+
+    lines = until(told, "the alarm")["Message"].splitlines()
+    assert lines[0].startswith(f"digit-reader passed 80 % of its monthly ceiling on day {today.day}; at this rate ")
+    assert lines[1:3] == ["Spent $45.00 of $50.00, environment local", "Owner: vision-team"]
+    report = json.loads(s3.get_object(Bucket=names.costs_bucket(), Key="report/cost.json")["Body"].read())
+    [line] = [one for one in report["workloads"] if one["workload"] == "digit-reader"]
+    assert (line["ceiling_usd"], line["actual_usd"], line["estimate_unknowns"]) == ("50", "45", [])
+    assert "digit-reader" in shown
+    assert "$45.00" in shown
