@@ -21,6 +21,7 @@ from groundplan_gateway.chat_answer import answer_chat
 from groundplan_gateway.clients import ClientsOf
 from groundplan_gateway.exchange import REQUEST_ID_HEADER, Exchange
 from groundplan_gateway.gateway import Gateway, identify, read_body
+from groundplan_gateway.gateway import renew as renew_settings
 from groundplan_gateway.identity import Identity, Keys
 from groundplan_gateway.ledger import Ledger
 from groundplan_gateway.prediction_answer import answer_prediction
@@ -33,10 +34,16 @@ _TRACER = trace.get_tracer("groundplan_gateway")
 
 
 def application(
-    settings: GatewaySettings, *, ledger: Ledger, clients: ClientsOf, keys: Keys, sink: Sink = write_line
+    settings: GatewaySettings,
+    *,
+    ledger: Ledger,
+    clients: ClientsOf,
+    keys: Keys,
+    sink: Sink = write_line,
+    renew: Callable[[], GatewaySettings] | None = None,
 ) -> Starlette:
-    """The application; nothing is called before the first request."""
-    gateway = Gateway(settings, Identity(settings, keys), ledger, clients, sink)
+    """The application; nothing is called before the first request. `renew` gives the settings as they are now."""
+    gateway = Gateway(settings, Identity(settings, keys), ledger, clients, sink, renew=renew)
     for name, model in settings.models.items():
         gateway.backends[f"model/{name}"] = Backend(name, model.protection)
     for name, prediction in settings.predictions.items():
@@ -78,6 +85,8 @@ async def _answer(gateway: Gateway, request: Request) -> Response:
             response = _refused(exchange, problem)
         except Failure as failure:
             response = _refused(exchange, failure.problem)
+            if failure.problem.code == "model_not_accessible":
+                await renew_settings(gateway)
         except TimeoutError:
             response = _refused(exchange, Problem(504, "deadline_exceeded", "The deadline has passed.", retried=True))
         except ClientDisconnect:

@@ -160,7 +160,7 @@ class _Chat:
         model, exchange = self._models[name], self.exchange
         request = converse_request(
             self.chat,
-            target=model.target,
+            target=self.gateway.feature(exchange).profiles.get(name, model.target),
             guardrail=model.guardrail,
             guardrail_version=model.guardrail_version,
             most_output_tokens=model.most_output_tokens,

@@ -14,6 +14,7 @@ from groundplan_gateway.identity import Caller
 _SESSION_SECONDS = 3600  # the longest that AWS gives to a role that assumes another
 _RENEW_BEFORE_SECONDS = 300
 _MOST_CALLERS = 1000
+_ITSELF = Caller("gateway", "settings")  # by its tags the role's sessions tell the gateway's own questions apart
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,19 @@ class AssumedRole:
             self._kept[caller] = made, until
             return made
 
+    def read_parameter(self, name: str) -> str:
+        """The value of an SSM parameter of the ai account, as it is now; blocks."""
+        credentials, _ = self._credentials(_ITSELF)
+        return self._client("ssm", credentials).get_parameter(Name=name)["Parameter"]["Value"]
+
     def _make(self, caller: Caller) -> tuple[Clients, float]:
+        credentials, until = self._credentials(caller)
+        clients = Clients(
+            self._client("bedrock-runtime", credentials), self._client("sagemaker-runtime", credentials)
+        )
+        return clients, until
+
+    def _credentials(self, caller: Caller) -> tuple[dict[str, str], float]:
         credentials: dict[str, str] = {}
         until = float("inf")
         if self._role_arn:
@@ -88,10 +101,7 @@ class AssumedRole:
                 "aws_session_token": given["SessionToken"],
             }
             until = given["Expiration"].timestamp() - _RENEW_BEFORE_SECONDS
-        clients = Clients(
-            self._client("bedrock-runtime", credentials), self._client("sagemaker-runtime", credentials)
-        )
-        return clients, until
+        return credentials, until
 
     def _client(self, service: str, credentials: dict[str, str]) -> Any:
         make = cast(Any, self._session).client

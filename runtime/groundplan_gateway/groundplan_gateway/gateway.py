@@ -1,5 +1,9 @@
 """What all requests share, and the steps that each of them begins with."""
 
+import asyncio
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from groundplan.gateway.problem import Problem
@@ -11,6 +15,8 @@ from groundplan_gateway.exchange import Exchange
 from groundplan_gateway.identity import Identity
 from groundplan_gateway.ledger import Ledger
 from groundplan_gateway.telemetry import Sink
+
+_RENEW_EVERY_SECONDS = 10.0
 
 
 @dataclass
@@ -24,10 +30,27 @@ class Gateway:
     sink: Sink
     cached: CachedAnswers = field(default_factory=CachedAnswers)
     backends: dict[str, Backend] = field(default_factory=dict[str, Backend])
+    renew: Callable[[], GatewaySettings] | None = None  # blocks
+    renewed_at: float = float("-inf")
 
     def feature(self, exchange: Exchange) -> Feature:
         """The feature of an identified request."""
         return self.settings.features[exchange.feature]
+
+
+async def renew(gateway: Gateway) -> None:
+    """Ask for the settings again: a model that is refused may be so under a guardrail's version of yesterday.
+
+    Models, features and tenants stay those of the start; what cannot be read leaves all as it was.
+    """
+    now = time.monotonic()
+    if gateway.renew is None or now - gateway.renewed_at < _RENEW_EVERY_SECONDS:
+        return
+    gateway.renewed_at = now
+    try:
+        gateway.settings = await asyncio.to_thread(gateway.renew)
+    except Exception as error:
+        sys.stderr.write(f"the settings cannot be read again: {type(error).__name__}\n")
 
 
 async def identify(gateway: Gateway, exchange: Exchange) -> None:
