@@ -13,12 +13,14 @@ from groundplan.names import Names
 from groundplan.tracking import MLFLOW_ACTIONS
 
 SERVICES = (
+    "apigateway",
     "application-autoscaling",
     "athena",
     "bedrock",
     "budgets",
     "cloudwatch",
     "codebuild",
+    "cognito-idp",
     "dynamodb",
     "ec2",
     "ecr",
@@ -31,6 +33,7 @@ SERVICES = (
     "sns",
     "sqs",
     "states",
+    "wafv2",
 )
 # Only on a role inside the boundary. Without PutRolePermissionsBoundary for another one there is no way out.
 BOUND_IAM_ACTIONS = ("AttachRolePolicy", "CreateRole", "DetachRolePolicy", "PutRolePermissionsBoundary")
@@ -65,6 +68,7 @@ PARAMETER_ACTIONS = (
     "RemoveTagsFromResource",
 )
 PASSED_TO = (
+    "apigateway.amazonaws.com",
     "budgets.amazonaws.com",
     "codebuild.amazonaws.com",
     "events.amazonaws.com",
@@ -88,6 +92,7 @@ BOUNDARY_ACTIONS = (
     "codeartifact:GetAuthorizationToken",
     "codeartifact:GetRepositoryEndpoint",
     "codeartifact:ReadFromRepository",
+    "dynamodb:DeleteItem",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
@@ -126,7 +131,9 @@ BOUNDARY_ACTIONS = (
     "logs:DescribeLogGroups",
     "logs:DescribeLogStreams",
     "logs:DescribeResourcePolicies",
+    "logs:FilterLogEvents",
     "logs:GetLogDelivery",
+    "logs:GetLogEvents",
     "logs:ListLogDeliveries",
     "logs:PutLogEvents",
     "logs:PutResourcePolicy",
@@ -175,6 +182,7 @@ SERVING_ACTIONS = ("sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint")
 
 def boundary_policy(environment: Environment) -> dict[str, Any]:
     """The permissions boundary: no role of the platform does anything else, whatever its policies say."""
+    names, accounts = Names(environment), environment.accounts
     # The training state machine hands a job its role; nobody else may be made to act by any role.
     to_jobs = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     pass_role = _allow("JobRoles", ["iam:PassRole"], "arn:aws:iam::*:role/*-training", to_jobs)
@@ -183,14 +191,21 @@ def boundary_policy(environment: Environment) -> dict[str, Any]:
     serving = SERVING_ACTIONS if stopper and environment.budgets.stops_serving() else ()
     at_most = _allow("AtMost", [*BOUNDARY_ACTIONS, *mlflow, *stopper, *serving], "*")
     # What AWS Budgets does by a role of ours: this one policy, which only denies.
-    deny = f"arn:aws:iam::*:policy{environment.conventions.iam_path}{Names(environment).deny_spending()}"
+    deny = f"arn:aws:iam::*:policy{environment.conventions.iam_path}{names.deny_spending()}"
     spending = _allow(
         "DenySpending",
         ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
         "arn:aws:iam::*:role/*",
         {"ArnLike": {"iam:PolicyARN": deny}},
     )
-    return _document([at_most, pass_role, spending, *_of_admitted(job_denials(environment.limits))])
+    # The gateway's function, and no other, becomes another role: the one of the ai account that invokes models.
+    gateway = _allow(
+        "ModelsRole",
+        ["sts:AssumeRole", "sts:TagSession"],
+        names.roles(accounts.ai, names.models_role()),
+        {"ArnEquals": {"aws:PrincipalArn": names.roles(accounts.application, names.gateway_role())}},
+    )
+    return _document([at_most, pass_role, spending, gateway, *_of_admitted(job_denials(environment.limits))])
 
 
 def execution_policy(names: Names, account: str) -> dict[str, Any]:

@@ -150,6 +150,10 @@ class Names:
         """The gateway's role, in the application account: the one that may become `models_role`."""
         return f"{self.stem}-gateway"
 
+    def gateway(self) -> str:
+        """The gateway's API, table, firewall and callers, in the application account."""
+        return f"{self.stem}-gateway"
+
     def models_role(self) -> str:
         """The role of the ai account that invokes foundation models, for the gateway alone."""
         return f"{self.stem}-gateway-models"

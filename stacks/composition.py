@@ -10,6 +10,7 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 from groundplan.catalogue import Catalogue, read_catalogue
 from groundplan.environment import Environment
 from groundplan.estimate import Usage
+from groundplan.gateway.compiled import Uses, compiled
 from groundplan.guardrail import read_guardrail
 from groundplan.names import Names
 from groundplan.planner import Market, plan
@@ -23,6 +24,7 @@ from stacks.ai_platform import Platform
 from stacks.billing import Billing
 from stacks.cost_report import CostReport
 from stacks.data_lake import DataLake
+from stacks.gateway import Gateway, gateway_package
 from stacks.generative import Generative
 from stacks.governance import Governance
 from stacks.intake import Intake
@@ -54,6 +56,7 @@ class Stacks:
     cost_report: CostReport
     billing: Billing | None
     generative: Generative | None
+    gateway: Gateway | None
     governance: Governance | None
 
 
@@ -90,6 +93,7 @@ def compose(
     network = Network(app, "Network", names=names, platform=platform)
     lake = DataLake(app, "DataLake", names=names)
     catalogue = read_catalogue(root)
+    uses = _invoked(root, environment, workloads, catalogue) if catalogue else ()
     declared = {workload.name: read_tables(root, workload) for workload in workloads}
     training = Training(app, "Training", names=names, platform=platform, network=network.jobs, package=package)
     spend = _spend(app, names, package, lake, platform, training, workloads)
@@ -161,17 +165,18 @@ def compose(
             package=package,
             catalogue=catalogue,
             policy=read_guardrail(root),
-            uses=_invoked(root, environment, workloads, catalogue),
+            uses=uses,
         )
         if catalogue
         else None,
+        gateway=_gateway(app, root, names, catalogue, uses) if catalogue and uses else None,
         governance=Governance(
             app, "Governance", names=names, organization=environment.organization, catalogue=catalogue
         )
         if environment.organization
         else None,
     )
-    made = (stacks.tracking, stacks.generative, stacks.billing, stacks.governance)
+    made = (stacks.tracking, stacks.generative, stacks.gateway, stacks.billing, stacks.governance)
     optional = [stack for stack in made if stack]
     platform_stacks = (
         stacks.data_lake,
@@ -216,6 +221,13 @@ def _spend(
     return (application, ai, data)
 
 
+def _gateway(app: cdk.App, root: Path, names: Names, catalogue: Catalogue, uses: Uses) -> Gateway:
+    environment = names.environment
+    prices = read_prices(root, environment.region, environment.prices.factor())
+    rules = compiled(environment, catalogue, uses, prices)
+    return Gateway(app, "Gateway", names=names, package=gateway_package(root, names, rules), rules=rules)
+
+
 def _served(
     root: Path, environment: Environment, workloads: Sequence[Workload], releases: Mapping[str, Pin]
 ) -> Iterator[tuple[Workload, Design, Pin]]:
@@ -232,9 +244,7 @@ def _served(
             yield workload, found, releases[workload.name]
 
 
-def _invoked(
-    root: Path, environment: Environment, workloads: Sequence[Workload], catalogue: Catalogue
-) -> Sequence[tuple[Workload, Sequence[str]]]:
+def _invoked(root: Path, environment: Environment, workloads: Sequence[Workload], catalogue: Catalogue) -> Uses:
     """Each workload whose plan is a foundation model, with the ids of that and of its fallbacks."""
     named = [workload for workload in workloads if workload.model.foundation]
     market = Market(read_prices(root, environment.region, environment.prices.factor()), catalogue)

@@ -2,10 +2,12 @@
 
 from groundplan_constructs.access_log_bucket import AccessLogBucket
 from groundplan_constructs.alarm_topic import AlarmTopic
+from groundplan_constructs.api_logs_role import ApiLogsRole
 from groundplan_constructs.approver_role import ApproverRole, ApproverRoleProps
 from groundplan_constructs.async_endpoint import AsyncEndpoint, AsyncEndpointProps
 from groundplan_constructs.batch_transform import BatchTransform, BatchTransformProps
 from groundplan_constructs.budget_notices import BudgetNotices
+from groundplan_constructs.caller_pool import CallerPool, CallerPoolProps
 from groundplan_constructs.catalogued_table import CataloguedTable, CataloguedTableProps
 from groundplan_constructs.checkpoint_alarm import CheckpointAlarm
 from groundplan_constructs.component_endpoint import ComponentEndpoint, ComponentEndpointProps
@@ -31,6 +33,7 @@ from groundplan_constructs.image_build import ImageBuild, ImageBuildProps
 from groundplan_constructs.image_repository import ImageRepository
 from groundplan_constructs.invocation_log import InvocationLog, InvocationLogProps
 from groundplan_constructs.isolated_network import IsolatedNetwork, IsolatedNetworkProps
+from groundplan_constructs.ledger_table import LedgerTable, LedgerTableProps
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
 from groundplan_constructs.mlflow_server import MlflowServer, MlflowServerProps
 from groundplan_constructs.models_role import ModelsRole, ModelsRoleProps
@@ -45,13 +48,17 @@ from groundplan_constructs.served_model import Served, ServedModel
 from groundplan_constructs.serverless_endpoint import ServerlessEndpoint, ServerlessEndpointProps
 from groundplan_constructs.serving_role import ServingRole, ServingRoleProps
 from groundplan_constructs.stopper_permissions import StopperPermissions, StopperPermissionsProps
+from groundplan_constructs.streaming_api import StreamingApi, StreamingApiProps
 from groundplan_constructs.training_machine import TrainingMachine, TrainingMachineProps
 from groundplan_constructs.training_role import TrainingRole, TrainingRoleProps
 from groundplan_constructs.transform_watch import TransformWatch, TransformWatchProps
+from groundplan_constructs.web_firewall import WebFirewall, WebFirewallProps
+from groundplan_constructs.web_function import WebFunction, WebFunctionProps
 
 __all__ = [
     "AccessLogBucket",
     "AlarmTopic",
+    "ApiLogsRole",
     "ApproverRole",
     "ApproverRoleProps",
     "AsyncEndpoint",
@@ -59,6 +66,8 @@ __all__ = [
     "BatchTransform",
     "BatchTransformProps",
     "BudgetNotices",
+    "CallerPool",
+    "CallerPoolProps",
     "Capture",
     "CataloguedTable",
     "CataloguedTableProps",
@@ -97,6 +106,8 @@ __all__ = [
     "InvocationLogProps",
     "IsolatedNetwork",
     "IsolatedNetworkProps",
+    "LedgerTable",
+    "LedgerTableProps",
     "LineageStore",
     "LineageStoreProps",
     "MlflowServer",
@@ -122,6 +133,8 @@ __all__ = [
     "ServingRoleProps",
     "StopperPermissions",
     "StopperPermissionsProps",
+    "StreamingApi",
+    "StreamingApiProps",
     "TrainingMachine",
     "TrainingMachineProps",
     "TrainingRole",
@@ -129,5 +142,9 @@ __all__ = [
     "TransformWatch",
     "TransformWatchProps",
     "Watched",
+    "WebFirewall",
+    "WebFirewallProps",
+    "WebFunction",
+    "WebFunctionProps",
     "keep_iam_path",
 ]

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -26,13 +26,15 @@ class FunctionPackage:
     """Dependencies from a hashed requirements file, and the project's own Python packages.
 
     `requirements` is a lock with hashes, `sources` are package folders, `cache` a folder that may be deleted at any
-    time. The file's name is a digest of all that goes in, so equal inputs give the same file and it is made once.
+    time. `documents` are texts by the name that they have in the file. The file's name is a digest of all that goes
+    in, so equal inputs give the same file and it is made once.
     """
 
     requirements: Path
     sources: Sequence[Path]
     architecture: Literal["arm64", "x86_64", "host"]
     cache: Path
+    documents: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         if not self.requirements.is_file():
@@ -96,6 +98,14 @@ class FunctionPackage:
     def _own_files(self) -> Iterator[tuple[str, Path]]:
         for source in self.sources:
             yield from ((f"{source.name}/{name}", file) for name, file in _files(source))
+        for name, text in self.documents.items():
+            kept = self.cache / f"document-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            if not kept.exists():
+                draft = _beside(kept)
+                draft.write_text(text, encoding="utf-8")
+                draft.replace(kept)
+            yield name, kept
 
     def _digest(self, dependencies: str) -> str:
         made_of = hashlib.sha256(dependencies.encode())
@@ -121,7 +131,7 @@ def _pack(target: Path, files: Iterable[tuple[str, Path]], *, after: Path | None
     with zipfile.ZipFile(draft, "a" if after else "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file in sorted(files):
             entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.external_attr = 0o644 << 16
+            entry.external_attr = (0o755 if name.endswith(".sh") else 0o644) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, file.read_bytes())
     draft.replace(target)
