@@ -14,6 +14,7 @@ from groundplan_local import (
     image_builds,
     invocations,
     state_machine_task,
+    web_functions,
 )
 from groundplan_local.bridge import Answer, Call, Moto
 from groundplan_local.control_plane import ControlPlane
@@ -73,4 +74,5 @@ def assemble(state: Path) -> Assembly:
     measures.install()
     scaling.install()
     state_machine_task.install()
+    web_functions.install()
     return Assembly(joint("ministack.app", "app"), training_jobs, mlflow_servers, QueueAlarms(), endpoints)

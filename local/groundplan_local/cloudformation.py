@@ -6,6 +6,7 @@ from typing import Any
 from groundplan_local.bedrock_types import BEDROCK_TYPES
 from groundplan_local.completions import COMPLETIONS
 from groundplan_local.connections import connect, tags_as_mapping
+from groundplan_local.gateway_types import GATEWAY_TYPES
 from groundplan_local.joints import account_and_region, joint, mend
 from groundplan_local.network_types import NETWORK_TYPES, NetworkType
 from groundplan_local.resource_types import RESOURCE_TYPES, ResourceType
@@ -29,14 +30,15 @@ def install() -> None:
         if name in handlers:
             raise RuntimeError(f"ministack has {name} by now: take it out of network_types.py")
         handlers[name] = _network_handler(kind)
-    for name, kind in {**SERVING_TYPES, **SPEND_TYPES, **BEDROCK_TYPES}.items():
+    for name, kind in {**SERVING_TYPES, **SPEND_TYPES, **BEDROCK_TYPES, **GATEWAY_TYPES}.items():
         if name in handlers:
             raise RuntimeError(f"ministack has {name} by now: take it out of our tables")
         handlers[name] = _serving_handler(kind)
     BudgetActions().install()
     for name in COMPLETIONS:
         _complete(name, handlers[name])
-    ours = {*RESOURCE_TYPES, *NETWORK_TYPES, *SERVING_TYPES, *SPEND_TYPES, *BEDROCK_TYPES, *COMPLETIONS}
+    tables = (RESOURCE_TYPES, NETWORK_TYPES, SERVING_TYPES, SPEND_TYPES, BEDROCK_TYPES, GATEWAY_TYPES, COMPLETIONS)
+    ours = {name for table in tables for name in table}
     on_worker_thread = joint(STACKS, "_runs_on_worker_thread")
 
     def runs_on_worker_thread(resource_type: str) -> bool:

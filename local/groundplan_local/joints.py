@@ -19,7 +19,11 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "evaluate_resource_policy": "doc, ctx, service=, named_only=, direct_only=",
         "resolve_principal": "access_key_id, account_id, credential=",
     },
-    "ministack.core.lambda_runtime": {"zipfile": None},
+    "ministack.core.lambda_runtime": {
+        "Worker": "func_name, config, code_zip",
+        "_worker_class_for": "config",
+        "zipfile": None,
+    },
     "ministack.core.responses": {
         "error_response_json": "code, message, status=, extra=, message_key=, content_type=",
         "get_account_id": "",
@@ -27,6 +31,11 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "request_scope": "account_id, region",
     },
     "ministack.core.router": {"SERVICE_PATTERNS": None, "extract_access_key_id": "headers, query_params="},
+    "ministack.services.apigateway_v1": {
+        "_extract_lambda_ref_from_integration_uri": "uri",
+        "_rest_apis": None,
+        "find_api_scope": "api_id",
+    },
     "ministack.services.bedrock_runtime": {"_evaluate_guardrail": "rec, source, text"},
     "ministack.services.cloudformation.provisioners": {
         "_RESOURCE_HANDLERS": None,

@@ -30,7 +30,11 @@ def test_no_policy_asks_for_more_than_the_boundary_allows(assembly: Any, served:
 def test_cloudformation_may_make_every_type_in_use(assembly: Any, served: Any) -> None:
     named = {"iam", "lambda", "ssm"}
     # where IAM calls a service otherwise than CloudFormation
-    spelled = {"applicationautoscaling": "application-autoscaling", "stepfunctions": "states"}
+    spelled = {
+        "applicationautoscaling": "application-autoscaling",
+        "cognito": "cognito-idp",
+        "stepfunctions": "states",
+    }
     services = {
         resource["Type"].split("::")[1].lower()
         for template in (*assembly.templates.values(), *served.templates.values())

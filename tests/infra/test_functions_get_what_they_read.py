@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from groundplan.gateway.settings import DeployedPlace, Rules
 from groundplan.names import INTAKE_ZONES
 from groundplan.refusal import BadInput
 from groundplan_runtime.intake_settings import Settings as IntakeSettings
@@ -29,6 +30,8 @@ def functions(assembly: Any, of: str | None = None) -> list[Mapping[str, Any]]:
 
 def test_every_handler_exists(assembly: Any) -> None:
     for function in functions(assembly):
+        if function["Handler"].endswith(".sh"):
+            continue  # a script that starts a server: the gateway's, below
         module, _, name = function["Handler"].rpartition(".")
         assert callable(getattr(importlib.import_module(module), name))
 
@@ -134,6 +137,27 @@ def test_the_cost_report_finds_its_settings(assembly: Any, monkeypatch: pytest.M
     monkeypatch.delenv("EXPORTERS")
     with pytest.raises(BadInput, match="EXPORTERS"):
         ReportSettings.read()
+
+
+def test_the_gateway_finds_its_rules_its_place_and_its_script(assembly: Any) -> None:
+    [function] = functions(assembly, "Gateway")
+    text = _filled_in(function["Environment"]["Variables"]["GROUNDPLAN_GATEWAY_PLACE"])
+    place = DeployedPlace.model_validate_json(text)
+    assert (place.table, place.told_by) == (assembly.names.gateway(), assembly.names.models_parameter())
+    assert str(place.role_arn).endswith(f"{assembly.environment.accounts.ai}:role/{assembly.names.models_role()}")
+    assert place.issuer.keys_url == f"{place.issuer.issuer}/.well-known/jwks.json"
+    digest = function["Code"]["S3Key"].removesuffix(".zip")
+    with zipfile.ZipFile(assembly.folder / f"asset.{digest}.zip") as package:
+        rules = Rules.model_validate_json(package.read(place.rules))
+        script = package.getinfo(function["Handler"])
+    assert set(rules.features) == {"help-page", "agent-desk"}
+    assert rules.deadline_seconds < function["Timeout"], "it says itself that the deadline has passed"
+    assert script.external_attr >> 16 & 0o111, "Lambda executes it"
+
+
+def _filled_in(value: Any) -> str:
+    parts = value["Fn::Join"][1] if isinstance(value, dict) else [value]
+    return "".join(part if isinstance(part, str) else part["Ref"] for part in parts)
 
 
 def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ BY_TESTS: dict[Callable[[Any], None], list[Seeded]] = {
         ("a bucket that takes HTTP", "DataLake/Raw", "AWS::S3::BucketPolicy", without_statement("SecureTransport")),
         ("a bucket that takes TLS 1.0", "DataLake/Raw", "AWS::S3::BucketPolicy", without_statement("TlsVersion")),
     ],
-    test_assemblies.test_the_lineage_table_can_be_restored_to_any_second: [
+    test_assemblies.test_each_table_can_be_restored_to_any_second: [
         (
             "a table without recovery",
             "Lineage/Store",

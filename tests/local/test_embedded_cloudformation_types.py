@@ -124,7 +124,146 @@ ANSWERING_FUNCTION: dict[str, Any] = {
     },
 }
 
+API: dict[str, Any] = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "trial"}}
+ROOT_OF_API = {"Fn::GetAtt": ["Api", "RootResourceId"]}
+METHOD: dict[str, Any] = {
+    "Type": "AWS::ApiGateway::Method",
+    "Properties": {
+        "RestApiId": {"Ref": "Api"},
+        "ResourceId": ROOT_OF_API,
+        "HttpMethod": "GET",
+        "AuthorizationType": "NONE",
+        "Integration": {"Type": "MOCK"},
+    },
+}
+DEPLOYMENT: dict[str, Any] = {
+    "Type": "AWS::ApiGateway::Deployment",
+    "Properties": {"RestApiId": {"Ref": "Api"}},
+    "DependsOn": ["Method"],
+}
+STAGE: dict[str, Any] = {
+    "Type": "AWS::ApiGateway::Stage",
+    "Properties": {"RestApiId": {"Ref": "Api"}, "DeploymentId": {"Ref": "Deployment"}, "StageName": "live"},
+}
+POOL: dict[str, Any] = {"Type": "AWS::Cognito::UserPool", "Properties": {"UserPoolName": "trial"}}
+VISIBLE = {"CloudWatchMetricsEnabled": False, "MetricName": "trial", "SampledRequestsEnabled": False}
+FIREWALL: dict[str, Any] = {
+    "Type": "AWS::WAFv2::WebACL",
+    "Properties": {"Name": "trial", "Scope": "REGIONAL", "DefaultAction": {"Allow": {}}, "VisibilityConfig": VISIBLE},
+}
+STAGE_ARN = {"Fn::Sub": "arn:aws:apigateway:us-east-1::/restapis/${Api}/stages/live"}
+
 CASES = [
+    Case(
+        "AWS::ApiGateway::RestApi",
+        {"Name": "trial"},
+        "apigateway",
+        lambda apis, ids: apis.get_rest_api(restApiId=ids["It"]),
+    ),
+    Case(
+        "AWS::ApiGateway::Resource",
+        {"RestApiId": reference("Api"), "ParentId": ROOT_OF_API, "PathPart": "{proxy+}"},
+        "apigateway",
+        lambda apis, ids: apis.get_resource(restApiId=ids["Api"], resourceId=ids["It"]),
+        {"Api": API},
+    ),
+    Case(
+        "AWS::ApiGateway::Method",
+        METHOD["Properties"],
+        "apigateway",
+        lambda apis, ids: [
+            one for one in apis.get_resources(restApiId=ids["Api"])["items"] if "GET" in one["resourceMethods"]
+        ],
+        {"Api": API},
+    ),
+    Case(
+        "AWS::ApiGateway::Deployment",
+        DEPLOYMENT["Properties"],
+        "apigateway",
+        lambda apis, ids: apis.get_deployment(restApiId=ids["Api"], deploymentId=ids["It"]),
+        {"Api": API, "Method": METHOD},
+    ),
+    Case(
+        "AWS::ApiGateway::Stage",
+        STAGE["Properties"],
+        "apigateway",
+        lambda apis, ids: apis.get_stage(restApiId=ids["Api"], stageName="live"),
+        {"Api": API, "Method": METHOD, "Deployment": DEPLOYMENT},
+    ),
+    Case(
+        "AWS::ApiGateway::GatewayResponse",
+        {"RestApiId": reference("Api"), "ResponseType": "THROTTLED", "StatusCode": "429"},
+        "apigateway",
+        lambda apis, ids: (
+            apis.get_gateway_response(restApiId=ids["Api"], responseType="THROTTLED").get("statusCode") == "429"
+        ),
+        {"Api": API},
+    ),
+    Case(
+        "AWS::ApiGateway::Authorizer",
+        {
+            "RestApiId": reference("Api"),
+            "Name": "trial",
+            "Type": "COGNITO_USER_POOLS",
+            "IdentitySource": "method.request.header.Authorization",
+            "ProviderARNs": [attribute("Pool", "Arn")],
+        },
+        "apigateway",
+        lambda apis, ids: apis.get_authorizer(restApiId=ids["Api"], authorizerId=ids["It"]),
+        {"Api": API, "Pool": POOL},
+    ),
+    Case(  # a setting of the account: it stays, as on AWS; what shows that it went is the role
+        "AWS::ApiGateway::Account",
+        {"CloudWatchRoleArn": attribute("Role", "Arn")},
+        "iam",
+        lambda iam, ids: iam.get_role(RoleName=ids["Role"]),
+        {"Role": ROLE},
+    ),
+    Case(
+        "AWS::Cognito::UserPool",
+        {"UserPoolName": "trial", "Schema": [{"Name": "tenant", "AttributeDataType": "String", "Mutable": True}]},
+        "cognito-idp",
+        lambda pools, ids: pools.describe_user_pool(UserPoolId=ids["It"]),
+    ),
+    Case(
+        "AWS::Cognito::UserPoolClient",
+        {"UserPoolId": reference("Pool")},
+        "cognito-idp",
+        lambda pools, ids: pools.describe_user_pool_client(UserPoolId=ids["Pool"], ClientId=ids["It"]),
+        {"Pool": POOL},
+    ),
+    Case(
+        "AWS::Cognito::UserPoolGroup",
+        {"UserPoolId": reference("Pool"), "GroupName": "feature/trial"},
+        "cognito-idp",
+        lambda pools, ids: pools.get_group(UserPoolId=ids["Pool"], GroupName="feature/trial"),
+        {"Pool": POOL},
+    ),
+    Case(
+        "AWS::WAFv2::WebACL",
+        FIREWALL["Properties"],
+        "wafv2",
+        lambda waf, _: waf.list_web_acls(Scope="REGIONAL")["WebACLs"],
+    ),
+    Case(
+        "AWS::WAFv2::WebACLAssociation",
+        {"WebACLArn": attribute("Firewall", "Arn"), "ResourceArn": STAGE_ARN},
+        "wafv2",
+        lambda waf, ids: waf.get_web_acl_for_resource(
+            ResourceArn=f"arn:aws:apigateway:us-east-1::/restapis/{ids['Api']}/stages/live"
+        ),
+        {"Firewall": FIREWALL, "Api": API},
+    ),
+    Case(  # ministack has no call that shows it: that its list is there is all that is seen
+        "AWS::WAFv2::LoggingConfiguration",
+        {
+            "ResourceArn": attribute("Firewall", "Arn"),
+            "LogDestinationConfigs": ["arn:aws:logs:us-east-1:777777777777:log-group:aws-waf-logs-trial"],
+        },
+        "wafv2",
+        lambda waf, _: waf.list_web_acls(Scope="REGIONAL")["WebACLs"],
+        {"Firewall": FIREWALL},
+    ),
     Case(
         "AWS::Bedrock::ApplicationInferenceProfile",
         {
