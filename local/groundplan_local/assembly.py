@@ -8,6 +8,7 @@ from typing import Any
 from groundplan_local import (
     bridge,
     bucket_policies,
+    canned_models,
     cloudformation,
     function_code,
     guardrails,
@@ -69,6 +70,7 @@ def assemble(state: Path) -> Assembly:
     cloudformation.install()
     function_code.install()
     guardrails.install()
+    canned_models.install()
     image_builds.install()
     invocations.install()
     measures.install()

@@ -36,7 +36,13 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_rest_apis": None,
         "find_api_scope": "api_id",
     },
-    "ministack.services.bedrock_runtime": {"_evaluate_guardrail": "rec, source, text"},
+    "ministack.services.bedrock": {"_tags": None},
+    "ministack.services.bedrock_runtime": {
+        "_converse": "model_id, headers, body",
+        "_converse_stream": "model_id, headers, body",
+        "_evaluate_guardrail": "rec, source, text",
+        "_mock_reply": "model_id, messages, system",
+    },
     "ministack.services.cloudformation.provisioners": {
         "_RESOURCE_HANDLERS": None,
         "_physical_name": "stack_name, logical_id, lowercase=, max_len=, seeded=",

@@ -115,7 +115,34 @@ def test_a_version_stays_as_it_was_when_the_guardrail_changes(
     assert action("heron", second) == "GUARDRAIL_INTERVENED"
 
 
-def converse(runtime: Any, text: str, named: dict[str, str]) -> Any:
+def test_tags_of_a_profile_say_what_its_model_answers_and_when_it_fails(
+    guarded: tuple[Any, dict[str, str]], bedrock: Any
+) -> None:
+    runtime, named = guarded
+    source = {"copyFrom": f"arn:aws:bedrock:us-east-1::foundation-model/{MODEL}"}
+    profile, other = (
+        bedrock.create_inference_profile(inferenceProfileName=name, modelSource=source)["inferenceProfileArn"]
+        for name in ("said", "other")
+    )
+    canned = converse(runtime, "Hi", named, profile)["output"]["message"]["content"][0]["text"]
+    answers = {"key": "embedded-aws:answers", "value": "Write to ada@example.com"}
+    bedrock.tag_resource(resourceARN=profile, tags=[answers])
+    masked = converse(runtime, "Hi", named, profile)
+    assert masked["output"]["message"]["content"] == [{"text": "Write to {EMAIL}"}]
+    assert masked["stopReason"] == "end_turn"
+    assert canned.startswith("[")
+    bedrock.tag_resource(
+        resourceARN=profile, tags=[{"key": "embedded-aws:fails", "value": "ServiceUnavailableException"}]
+    )
+    for call in (runtime.converse, runtime.converse_stream):
+        with pytest.raises(runtime.exceptions.ServiceUnavailableException):
+            call(modelId=profile, messages=[{"role": "user", "content": [{"text": "Hi"}]}])
+    assert converse(runtime, "Hi", named, other)["stopReason"] == "end_turn"
+    bedrock.untag_resource(resourceARN=profile, tagKeys=["embedded-aws:fails"])
+    assert converse(runtime, "Hi", named, profile)["stopReason"] == "end_turn"
+
+
+def converse(runtime: Any, text: str, named: dict[str, str], model: str = MODEL) -> Any:
     return runtime.converse(
-        modelId=MODEL, messages=[{"role": "user", "content": [{"text": text}]}], guardrailConfig=named
+        modelId=model, messages=[{"role": "user", "content": [{"text": text}]}], guardrailConfig=named
     )
