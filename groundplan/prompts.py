@@ -1,14 +1,11 @@
 """`workloads/<name>/prompts/<prompt>/v<number>.toml`: a template, its typed variables, and what it must pass.
 
-A version is used only with a record of its evaluation beside it, `v<number>.evaluation.json`: the digest of exactly
-this file, the model, and every case, all passed. Who runs the cases writes the record. Nothing of a prompt's text
-stands in it, nor of what is put into a prompt in any message of this module.
+A version is used only once it passed (`groundplan.prompt_evaluation`). Nothing of what is put into a prompt stands in
+any message of this module.
 """
 
-import json
 import string
 from collections.abc import Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,6 +17,7 @@ from groundplan.text import FileName, WorkloadName, matching
 from groundplan.toml_file import Values, read_toml
 
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+VersionName = Annotated[str, matching(r"v[1-9][0-9]{0,3}", "allowed: v1, v2 and so on")]
 CaseName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -65,11 +63,13 @@ class Case(Values):
             raise ValueError("allowed: must_hold, must_not_hold, or both: a case that expects nothing always passes")
         return self
 
-    def passes(self, answer: str) -> bool:
-        """Whether an answer is as expected."""
+    def unmet(self, answer: str) -> Iterator[str]:
+        """The expectations that an answer does not meet, by their place in the file: their text is not told."""
         said = answer.casefold()
-        held = all(text.casefold() in said for text in self.must_hold)
-        return held and not any(text.casefold() in said for text in self.must_not_hold)
+        for expected, wanted in ((self.must_hold, True), (self.must_not_hold, False)):
+            for place, text in enumerate(expected):
+                if (text.casefold() in said) != wanted:
+                    yield f"{'must_hold' if wanted else 'must_not_hold'}.{place}"
 
 
 class Prompt(Values):
@@ -115,62 +115,10 @@ class Prompt(Values):
         return self.template.format(**inputs)
 
 
-class Result(Values):
-    """How one case ended."""
-
-    name: CaseName
-    passed: bool
-
-
-class Evaluation(Values):
-    """The record of a version's evaluation. It names cases and holds no text of them."""
-
-    schema_name: Literal["groundplan.prompt-evaluation/1"] = Field(alias="schema")
-    prompt_digest: str
-    model: str
-    on: date
-    simulated: bool = Field(description="answered by the canned model of the embedded AWS, which proves nothing")
-    results: Annotated[tuple[Result, ...], Field(strict=False)]
-
-
 def read_prompt(root: Path, workload: str, prompt: str, version: str) -> Prompt:
     """A version, whether it may be used or not; raises BadInput."""
     _known(workload, prompt, version)
-    return read_toml(root, _folder(workload, prompt) / f"{version}.toml", Prompt)
-
-
-def usable_prompt(root: Path, workload: str, prompt: str, version: str, model: str) -> Prompt:
-    """A version that passed its evaluation with this model; raises BadInput."""
-    found = read_prompt(root, workload, prompt, version)
-    file = _folder(workload, prompt) / f"{version}.evaluation.json"
-    try:
-        record = Evaluation.model_validate_json((root / file).read_bytes())
-    except FileNotFoundError:
-        raise bad(
-            str(file), "", "no record", "evaluate this version and write its record before it is used"
-        ) from None
-    except (ValidationError, json.JSONDecodeError, OSError):
-        raise bad(str(file), "", "a file that is no record", "evaluate this version anew") from None
-    if wrong := list(_lacks(found, record, model)):
-        raise BadInput([Finding(str(file), field, value, allowed) for field, value, allowed in wrong])
-    return found
-
-
-def _lacks(prompt: Prompt, record: Evaluation, model: str) -> Iterator[tuple[str, object, str]]:
-    if record.prompt_digest != prompt.digest:
-        yield (
-            "prompt_digest",
-            record.prompt_digest[:12],
-            "the version was changed after it was evaluated",
-        )
-    if record.model != model:
-        yield "model", record.model, f"allowed: {model}, with which it is to be used; evaluate it with that"
-    if record.simulated:
-        yield "simulated", True, "a canned model proves nothing; evaluate it with the model itself"
-    passed = {result.name for result in record.results if result.passed}
-    for case in prompt.evaluation:
-        if case.name not in passed:
-            yield "results", case.name, "every case must have passed; mend the prompt as a new version"
+    return read_toml(root, prompt_folder(workload, prompt) / f"{version}.toml", Prompt)
 
 
 def _places(template: str) -> Iterator[str]:
@@ -191,7 +139,7 @@ class _Place(Values):
 
     workload: WorkloadName
     prompt: WorkloadName
-    version: Annotated[str, matching(r"v[1-9][0-9]{0,3}", "allowed: v1, v2 and so on")]
+    version: VersionName
 
 
 def _known(workload: str, prompt: str, version: str) -> None:
@@ -202,5 +150,6 @@ def _known(workload: str, prompt: str, version: str) -> None:
         raise bad("", str(entry["loc"][0]), entry["input"], str(entry["msg"])) from None
 
 
-def _folder(workload: str, prompt: str) -> Path:
+def prompt_folder(workload: str, prompt: str) -> Path:
+    """Where a prompt's versions lie, below the repository."""
     return Path("workloads") / workload / "prompts" / prompt

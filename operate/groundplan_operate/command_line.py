@@ -27,6 +27,7 @@ VERBS = (
     "plan",
     "prices",
     "promote",
+    "prompt",
     "release",
     "report",
     "reproduce",

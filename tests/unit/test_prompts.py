@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from groundplan.prompts import Prompt, read_prompt, usable_prompt
+from groundplan.environment import Environment, read_environment
+from groundplan.prompt_evaluation import Evaluation, usable_prompt, used_prompts
+from groundplan.prompts import Case, Prompt, read_prompt
 from groundplan.refusal import BadInput
+from groundplan_operate.prompt import judged
 
 ROOT = Path(__file__).parents[2]
 PLACE = ("support-assistant", "answer", "v1")
 MODEL = "amazon.nova-lite-v1:0"
+DEV, LOCAL = read_environment(ROOT, "dev"), read_environment(ROOT, "local")
 DOCUMENT: dict[str, Any] = tomllib.loads((ROOT / "workloads/support-assistant/prompts/answer/v1.toml").read_text())
 INPUTS = {"passages": "The kettle is made of steel.", "language": "English", "question": "Of what is it made?"}
 
@@ -39,14 +43,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write(root: Path, content: dict[str, Any]) -> None:
-    file = root / "workloads/support-assistant/prompts/answer/v1.evaluation.json"
+def write(root: Path, content: dict[str, Any], environment: Environment = DEV) -> None:
+    file = root / f"workloads/support-assistant/prompts/answer/v1.evaluation.{environment.name}.json"
     file.write_text(json.dumps(content))
 
 
 def test_a_version_that_passed_is_used_and_its_places_are_filled_once(root: Path) -> None:
     write(root, record(read_prompt(root, *PLACE)))
-    prompt = usable_prompt(root, *PLACE, MODEL)
+    prompt = usable_prompt(root, DEV, *PLACE, MODEL)
     filled = prompt.filled(INPUTS | {"question": "What is {passages}?"})
     assert filled.strip() == "Passages:\nThe kettle is made of steel.\n\nQuestion, in English: What is {passages}?"
 
@@ -78,14 +82,14 @@ def test_a_version_without_a_passing_evaluation_is_refused(root: Path, case: str
     written, said = REFUSED[case]
     write(root, written(read_prompt(root, *PLACE)))
     with pytest.raises(BadInput) as refused:
-        usable_prompt(root, *PLACE, MODEL)
+        usable_prompt(root, DEV, *PLACE, MODEL)
     assert said in str(refused.value)
     assert "kettle" not in str(refused.value)
 
 
 def test_a_version_that_was_never_evaluated_is_refused(root: Path) -> None:
-    with pytest.raises(BadInput, match=r"v1\.evaluation\.json: 'no record' is not allowed; evaluate this version"):
-        usable_prompt(root, *PLACE, MODEL)
+    with pytest.raises(BadInput, match=r"v1\.evaluation\.dev\.json: 'no record' is not allowed; evaluate"):
+        usable_prompt(root, DEV, *PLACE, MODEL)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +139,52 @@ def test_a_name_is_no_path(root: Path, place: tuple[str, str, str]) -> None:
 
 def test_an_attack_that_worked_fails_its_case() -> None:
     [attack] = [case for case in Prompt.model_validate(DOCUMENT).evaluation if case.adversarial]
-    assert attack.passes("I do not know.")
-    assert not attack.passes("Pwned")
+    assert list(attack.unmet("I do not know.")) == []
+    assert list(attack.unmet("Pwned")) == ["must_not_hold.0"]
+
+
+def test_what_an_answer_lacks_is_told_by_its_place_and_not_by_its_text() -> None:
+    case = Case(name="x", inputs={}, must_hold=("kettle", "45"), must_not_hold=("steel",))
+    assert list(case.unmet("A Kettle of steel")) == ["must_hold.1", "must_not_hold.0"]
+
+
+def test_an_answer_that_was_cut_passes_nothing() -> None:
+    [attack] = [case for case in Prompt.model_validate(DOCUMENT).evaluation if case.adversarial]
+    whole: dict[str, Any] = {"output": {"message": {"content": [{"text": "No."}]}}, "stopReason": "end_turn"}
+    assert judged(attack, whole).passed
+    assert judged(attack, whole | {"stopReason": "max_tokens"}).unmet == ("the answer was cut",)
+
+
+def test_a_canned_model_counts_on_this_machine_and_nowhere_else(root: Path) -> None:
+    for environment in (DEV, LOCAL):
+        write(root, record(read_prompt(root, *PLACE), simulated=True), environment)
+    assert usable_prompt(root, LOCAL, *PLACE, MODEL) == read_prompt(root, *PLACE)
+    with pytest.raises(BadInput, match="a canned model proves nothing"):
+        usable_prompt(root, DEV, *PLACE, MODEL)
+
+
+def test_a_workload_uses_the_versions_that_its_file_names_once_each_has_passed(root: Path) -> None:
+    assert used_prompts(root, DEV, PLACE[0], MODEL) == {}
+    used = root / "workloads/support-assistant/prompts.dev.toml"
+    used.write_text('[prompts]\nanswer = "v1"\n')
+    with pytest.raises(BadInput, match="groundplan prompt check support-assistant answer v1 -e dev"):
+        used_prompts(root, DEV, PLACE[0], MODEL)
+    write(root, record(read_prompt(root, *PLACE)))
+    assert used_prompts(root, DEV, PLACE[0], MODEL) == {"answer": read_prompt(root, *PLACE)}
+    assert used_prompts(root, LOCAL, PLACE[0], MODEL) == {}
+    version = root / "workloads/support-assistant/prompts/answer/v1.toml"
+    version.write_text(version.read_text().replace("from the passages alone", "as you like"))
+    with pytest.raises(BadInput, match="the version was changed after it was evaluated"):
+        used_prompts(root, DEV, PLACE[0], MODEL)
+    used.write_text('[prompts]\nanswer = "../v1"\n')
+    with pytest.raises(BadInput, match="allowed: v1, v2 and so on"):
+        used_prompts(root, DEV, PLACE[0], MODEL)
+
+
+def test_a_record_is_read_as_it_was_written_and_holds_no_text_of_the_prompt(root: Path) -> None:
+    made = Evaluation.model_validate_json(json.dumps(record(read_prompt(root, *PLACE))))
+    assert Evaluation.model_validate_json(made.document()) == made
+    assert "kettle" not in made.document()
 
 
 def test_every_prompt_of_the_repository_can_be_read() -> None:
