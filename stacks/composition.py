@@ -14,7 +14,9 @@ from groundplan.gateway.compiled import Uses, compiled
 from groundplan.guardrail import read_guardrail
 from groundplan.names import Names
 from groundplan.planner import Market, plan
+from groundplan.planner.invoked import invoked
 from groundplan.prices import read_prices
+from groundplan.prompt_evaluation import used_prompts
 from groundplan.refusal import Refused, bad
 from groundplan.serving.design import Design, design
 from groundplan.table import read_tables
@@ -93,7 +95,7 @@ def compose(
     network = Network(app, "Network", names=names, platform=platform)
     lake = DataLake(app, "DataLake", names=names)
     catalogue = read_catalogue(root)
-    uses = _invoked(root, environment, workloads, catalogue) if catalogue else ()
+    uses = models_of(root, environment, workloads, catalogue) if catalogue else ()
     declared = {workload.name: read_tables(root, workload) for workload in workloads}
     training = Training(app, "Training", names=names, platform=platform, network=network.jobs, package=package)
     spend = _spend(app, names, package, lake, platform, training, workloads)
@@ -244,16 +246,16 @@ def _served(
             yield workload, found, releases[workload.name]
 
 
-def _invoked(root: Path, environment: Environment, workloads: Sequence[Workload], catalogue: Catalogue) -> Uses:
-    """Each workload whose plan is a foundation model, with the ids of that and of its fallbacks."""
-    named = [workload for workload in workloads if workload.model.foundation]
+def models_of(root: Path, environment: Environment, workloads: Sequence[Workload], catalogue: Catalogue) -> Uses:
+    """Each workload whose plan is a foundation model, with the ids of that and of its fallbacks.
+
+    Raises BadInput where it uses a prompt that has not passed its evaluation.
+    """
     market = Market(read_prices(root, environment.region, environment.prices.factor()), catalogue)
-    found = ((workload, plan(workload, market).chosen) for workload in named)
-    return [
-        (workload, catalogue.fallbacks(chosen.option.runs_on, environment.region))
-        for workload, chosen in found
-        if chosen and chosen.option.model
-    ]
+    found = list(invoked(workloads, market, environment.region))
+    for workload, [model, *_] in found:
+        used_prompts(root, environment, workload.name, model)
+    return found
 
 
 def _ceilings(environment: Environment, workloads: Sequence[Workload]) -> CostCeilings:

@@ -1,9 +1,9 @@
 """What is metered of a request, and sums of it that duplicates do not change."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from decimal import Context, Decimal, Inexact, localcontext
-from typing import Literal
+from typing import Any, Literal
 
 from groundplan.gateway.token_cost import Usage
 
@@ -46,6 +46,13 @@ class Metered:
         flat: dict[str, object] = {"schema": SCHEMA, **asdict(self), "usd": format(self.usd, "f")}
         del flat["usage"]
         return flat | {f"{name}_tokens": count for name, count in asdict(self.usage).items()}
+
+
+def read_event(event: Mapping[str, Any]) -> Metered:
+    """What `Metered.event` gave, also where a line says more; raises KeyError for another's event."""
+    said = {one.name: event[one.name] for one in fields(Metered) if one.name not in ("usage", "usd")}
+    usage = Usage(**{one.name: event[f"{one.name}_tokens"] for one in fields(Usage)})
+    return Metered(**said, usage=usage, usd=Decimal(event["usd"]))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from groundplan_operate.approve import decide
 from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.candidate import find_candidate
 from groundplan_operate.demo_bill import show_bill
+from groundplan_operate.demo_gateway import show_gateway
 from groundplan_operate.deploy import deploy_environment
 from groundplan_operate.experiments import LoggedRun, logged_run
 from groundplan_operate.follow import outcome
@@ -65,6 +66,9 @@ def demo() -> None:
     console.rule("What was this model made from?")
     show(ask(accounts, job["artefact"]), console)
     _release(accounts, workload, job["training_job_name"], console)
+
+    console.rule("The gateway, the one way to foundation models")
+    show_gateway(accounts, console)
 
     console.rule("Finance reads one line a workload")
     page = accounts.root / ".groundplan" / "cost.html"

@@ -84,7 +84,10 @@ def evaluate(accounts: Accounts, workload: Workload, asked: Prompt) -> Evaluatio
     request: dict[str, Any] = {
         "modelId": profile,
         "system": [{"text": asked.system}],
-        "guardrailConfig": dict(known.guardrail),
+        "guardrailConfig": {
+            "guardrailIdentifier": known.guardrail.identifier,
+            "guardrailVersion": known.guardrail.version,
+        },
         "inferenceConfig": {"temperature": 0.0, "maxTokens": foundation.output_tokens if foundation else 1},
     }
 

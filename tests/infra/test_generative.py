@@ -1,5 +1,6 @@
 """The stack of foundation models: the guardrail's version, the profiles that cost is known by, and the log."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Template
 
 from groundplan.catalogue import Catalogue
+from groundplan.environment import read_environment
 from groundplan.guardrail import Guardrail as Policy
 from groundplan.guardrail import read_guardrail
 from groundplan.refusal import BadInput
+from groundplan.workload import read_workloads
 from groundplan_constructs import Guardrail, GuardrailProps
+from stacks.composition import models_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +47,17 @@ def test_a_weak_policy_is_not_synthesised() -> None:
     weak = read_guardrail(ROOT).model_copy(update={"pii": {}})
     with pytest.raises(BadInput, match=r"guardrail.toml: pii\.NAME: 'nothing' is not allowed; BLOCK or ANONYMIZE"):
         made(weak)
+
+
+def test_a_prompt_that_has_not_passed_is_not_synthesised(tmp_path: Path) -> None:
+    environment, workloads = read_environment(ROOT, "dev"), read_workloads(ROOT)
+    catalogue = Catalogue.read(ROOT / "catalogue.toml")
+    [(assistant, _)] = models_of(tmp_path, environment, workloads, catalogue)
+    folder = Path("workloads") / assistant.name
+    shutil.copytree(ROOT / folder / "prompts", tmp_path / folder / "prompts")
+    (tmp_path / folder / "prompts.dev.toml").write_text('[prompts]\nanswer = "v1"\n')
+    with pytest.raises(BadInput, match=r"v1\.evaluation\.dev\.json: 'no record' is not allowed"):
+        models_of(tmp_path, environment, workloads, catalogue)
 
 
 def test_what_the_file_says_is_what_bedrock_is_told() -> None:
