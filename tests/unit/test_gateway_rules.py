@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from groundplan.gateway.breaker import Breaker
-from groundplan.gateway.meter import totals
+from groundplan.gateway.meter import Metered, read_event, totals
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import Tenant
 from groundplan.gateway.token_cost import TokenPrices, Usage, cost_usd, most_usd
@@ -22,6 +22,7 @@ from groundplan_gateway.asgi import VARIABLE, gateway
 from groundplan_gateway.clients import AssumedRole
 from groundplan_gateway.identity import Caller, Keys
 from groundplan_gateway.ledger import MemoryLedger
+from groundplan_gateway.telemetry import metered
 from stub_gateway import delivered, key_set, settings
 
 PRICES = TokenPrices(input=Decimal("3"), output=Decimal("15"), cache_read=Decimal("0.3"), cache_write=Decimal("3.75"))
@@ -90,6 +91,13 @@ def test_what_is_reserved_covers_what_it_costs(text: str, output: int) -> None:
     reserved = most_usd(text_bytes=size, messages=1, output_tokens=4000, prices=PRICES)
     for usage in (Usage(input=size, output=output), Usage(cache_write=size, output=output)):
         assert reserved >= cost_usd(usage, PRICES)
+
+
+def test_a_line_of_the_meter_is_read_as_it_was_written() -> None:
+    record = Metered(
+        request_id="r", time="t", operation="chat", status=200, usage=Usage(1, 2, 3, 4), usd=Decimal("0.00000061")
+    )
+    assert read_event(json.loads(json.dumps(metered(record)))) == record
 
 
 def test_requests_are_summed_exactly_whatever_is_delivered_twice() -> None:

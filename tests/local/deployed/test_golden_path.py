@@ -54,6 +54,25 @@ def test_the_run_of_the_demo_is_in_mlflow_with_its_values(deployed: Any) -> None
     assert logged.tags["groundplan.data_manifest_root"] == run["data_manifest_root"]
 
 
+def test_the_gateway_blocks_masks_falls_back_and_counts(deployed: Any) -> None:
+    _, _, shown = deployed.demo.partition("The gateway, the one way to foundation models")
+    shown, _, _ = shown.partition("Finance reads one line a workload")
+    assert "a prompt attack is blocked: This request was not answered" in shown
+    assert re.search(r"an answer is masked: .*\{EMAIL\}", shown)
+    assert "@" not in shown
+    [(calls, requests)] = re.findall(
+        r"nova-lite is down: (\d+) calls of (\d+) requests reach it, then its breaker opens", shown
+    )
+    assert 0 < int(requests) <= int(calls) == 5, "the breaker's threshold"
+    assert "its fallback, nova-micro, answers all 8;" in shown
+    rows = re.findall(r"│ (\w+) +│ (\S+) +│ +(\d+) │ +(\d+) │ +(\d+) │ +(\d+) │ +(\S+) │", shown)
+    assert [row[:3] + row[5:6] for row in rows] == [
+        ("retail", "help-page", "2", "2"),
+        ("wholesale", "agent-desk", "9", "0"),
+    ]
+    assert all(int(row[3]) > 0 and int(row[4]) > 0 and float(row[6]) > 0 for row in rows)
+
+
 def test_the_lineage_of_the_model_is_complete(deployed: Any) -> None:
     done = deployed.run("lineage", "digit-reader", "-e", "local", "--json")
     assert done.returncode == 0, done.stderr
