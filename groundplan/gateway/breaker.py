@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Admission:
-    """One call that may be made; give it back exactly once."""
+    """One call that may be made; give it back exactly once. `probe` says that it decides for all others."""
 
     period: int
+    probe: bool = False
 
 
 class Breaker:
@@ -39,6 +40,7 @@ class Breaker:
                 return None
             self._probing = True
             self._period += 1
+            return Admission(self._period, probe=True)
         return Admission(self._period)
 
     def succeeded(self, admission: Admission) -> None:
@@ -62,6 +64,11 @@ class Breaker:
     def open_until(self, then: float) -> None:
         """Turn callers away until `then`; also what another instance found."""
         self._opened_until, self._probing, self._failures = then, False, 0
+        self._period += 1
+
+    def close(self) -> None:
+        """Let callers through: another instance found that the backend answers."""
+        self._opened_until, self._probing, self._failures = None, False, 0
         self._period += 1
 
     def seconds_left(self, now: float) -> float:

@@ -25,6 +25,7 @@ from groundplan_gateway.gateway import renew as renew_settings
 from groundplan_gateway.identity import Identity, Keys
 from groundplan_gateway.ledger import Ledger
 from groundplan_gateway.prediction_answer import answer_prediction
+from groundplan_gateway.shared_breaker import BreakerOf
 from groundplan_gateway.telemetry import FEEDBACK_SCHEMA, Sink, write_line
 
 _METHODS = {"/v1/chat/completions": "POST", "/v1/models": "GET", "/feedback": "POST"}
@@ -41,13 +42,18 @@ def application(
     keys: Keys,
     sink: Sink = write_line,
     renew: Callable[[], GatewaySettings] | None = None,
+    breakers: BreakerOf | None = None,
 ) -> Starlette:
-    """The application; nothing is called before the first request. `renew` gives the settings as they are now."""
+    """The application; nothing is called before the first request. `renew` gives the settings as they are now.
+
+    `breakers` gives what other instances know of a backend; without it each process learns by itself.
+    """
     gateway = Gateway(settings, Identity(settings, keys), ledger, clients, sink, renew=renew)
-    for name, model in settings.models.items():
-        gateway.backends[f"model/{name}"] = Backend(name, model.protection)
-    for name, prediction in settings.predictions.items():
-        gateway.backends[f"endpoint/{name}"] = Backend(name, prediction.protection)
+    for kind, protected in (("model", settings.models), ("endpoint", settings.predictions)):
+        for name, one in protected.items():
+            key = f"{kind}/{name}"
+            shared = breakers(key, one.protection) if breakers else None
+            gateway.backends[key] = Backend(name, one.protection, shared)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:

@@ -21,6 +21,7 @@ from groundplan_gateway.application import application
 from groundplan_gateway.clients import AssumedRole
 from groundplan_gateway.identity import Keys, fetch_keys
 from groundplan_gateway.ledger import MemoryLedger
+from groundplan_gateway.shared_breaker import TableBreaker
 from groundplan_gateway.table_ledger import TableLedger
 
 VARIABLE = "GROUNDPLAN_GATEWAY"
@@ -47,10 +48,11 @@ def _application(
     place: Place, deadline_seconds: float, settings: Callable[[AssumedRole], GatewaySettings]
 ) -> Starlette:
     session = Session(region_name=place.region)
-    ledger = MemoryLedger()
+    ledger, breakers = MemoryLedger(), None
     if place.table:
         config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
-        ledger = TableLedger(cast(Any, session).client("dynamodb", config=config), place.table)
+        client = cast(Any, session).client("dynamodb", config=config)
+        ledger, breakers = TableLedger(client, place.table), partial(TableBreaker, client, place.table)
     clients = AssumedRole(
         session=session, role_arn=place.role_arn, region=place.region, timeout_seconds=deadline_seconds
     )
@@ -60,6 +62,7 @@ def _application(
         clients=clients,
         keys=Keys(partial(fetch_keys, _where(place.issuer.keys_url))),
         renew=partial(settings, clients),
+        breakers=breakers,
     )
 
 

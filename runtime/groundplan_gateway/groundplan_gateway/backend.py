@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import math
 import random
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -20,11 +21,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from groundplan.gateway.breaker import Admission, Breaker
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import Protection
+from groundplan_gateway.shared_breaker import Shared, SharedBreaker
 
 Item = TypeVar("Item")
 MOST_ATTEMPTS = 3  # of one request, fallback included
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+_KNOWN_FOR_SECONDS = 2.0  # what other instances found
+_ASKED_WITHIN_SECONDS = 0.5
+_SAME_TIME_SECONDS = 0.5
 _TRANSIENT = {
     "InternalFailure",
     "InternalServerException",
@@ -119,13 +124,7 @@ class Answer(Generic[Item]):
         if self._judged:
             return
         self._judged = True
-        breaker = self._backend.breaker
-        if failed is None:
-            breaker.abandoned(self._admission)
-        elif failed:
-            breaker.failed(self._admission, time.monotonic())
-        else:
-            breaker.succeeded(self._admission)
+        self._backend.judge(self._admission, failed=failed)
 
     async def next(self, seconds: float) -> Item | None:
         """The next item, None at the end; raises Failure."""
@@ -135,6 +134,7 @@ class Answer(Generic[Item]):
         except TimeoutError:
             self.leave()
             self.judge(failed=True)
+            await self._backend.told()
             problem = Problem(504, "model_timeout", "The model did not answer in time.", retried=True)
             raise Failure(problem, again=False, blame=True) from None
         except asyncio.CancelledError:
@@ -144,12 +144,14 @@ class Answer(Generic[Item]):
         if isinstance(item, BaseException):
             failure = failure_of(item)
             self.judge(failed=True if failure.blame else None)
+            await self._backend.told()
             raise failure from item
         if item is _LEFT:
             self.judge(failed=None)
             return None
         if item is _END:
             self.judge(failed=False)
+            await self._backend.told()
             return None
         return item  # pyright: ignore[reportReturnType] - what `produce` yields
 
@@ -161,31 +163,109 @@ class Answer(Generic[Item]):
 
 
 class Backend:
-    """Threads, places and a breaker of one model or endpoint."""
+    """Threads, places and a breaker of one model or endpoint; `shared` is what other instances know of it."""
 
-    def __init__(self, name: str, protection: Protection) -> None:
+    def __init__(self, name: str, protection: Protection, shared: SharedBreaker | None = None) -> None:
         self.name, self.protection = name, protection
         self.breaker = Breaker(
             threshold=protection.failures_until_open, cool_down_seconds=protection.cool_down_seconds
         )
         self._threads = ThreadPoolExecutor(protection.concurrent_calls, thread_name_prefix=f"backend-{name}")
         self._in_flight = 0
+        self._shared, self._known = shared, Shared()
+        self._read_at = float("-inf")
+        self._telling: set[asyncio.Task[None]] = set()
 
     def free(self) -> None:
         """A thread is done."""
         self._in_flight -= 1
 
-    def start(self, produce: Callable[[], Generator[Item]]) -> Answer[Item] | None:
+    async def start(self, produce: Callable[[], Generator[Item]]) -> Answer[Item] | None:
         """Begin a call; None when the breaker is open or the bulkhead is full."""
+        await self._hear()
         if self._in_flight >= self.protection.concurrent_calls:
             return None
         admission = self.breaker.admit(time.monotonic())
         if admission is None:
             return None
         self._in_flight += 1
+        try:
+            allowed = not admission.probe or await self._may_probe()
+        except BaseException:
+            self._in_flight -= 1
+            self.breaker.abandoned(admission)
+            raise
+        if not allowed:  # another instance makes the probe
+            self._in_flight -= 1
+            self.breaker.open_until(time.monotonic() + _KNOWN_FOR_SECONDS)
+            return None
         answer: Answer[Item] = Answer(self, admission)
         self._threads.submit(answer.run, produce)
         return answer
+
+    def judge(self, admission: Admission, *, failed: bool | None) -> None:
+        """How a call ended, for the breaker here and for those of other instances."""
+        if failed is None:
+            self.breaker.abandoned(admission)
+        elif failed:
+            self.breaker.failed(admission, time.monotonic())
+        else:
+            self.breaker.succeeded(admission)
+        if self._shared is None or not (admission.probe or failed or (failed is False and self._known.failures)):
+            return
+        task = asyncio.create_task(self._tell(self._shared, admission, failed=failed))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def told(self) -> None:
+        """Wait, not for long, until other instances can know: a function freezes after its answer."""
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=_ASKED_WITHIN_SECONDS)
+
+    async def _tell(self, shared: SharedBreaker, admission: Admission, *, failed: bool | None) -> None:
+        with self._alone_without():
+            if failed is None:
+                await shared.left()
+            elif failed:
+                self._take_in(await shared.failed(time.time(), probe=admission.probe))
+            else:
+                self._take_in(await shared.succeeded(probe=admission.probe))
+
+    async def _hear(self) -> None:
+        """What other instances found, asked for by one request every few seconds; the others do not wait for it."""
+        if self._shared is None or time.monotonic() - self._read_at < _KNOWN_FOR_SECONDS:
+            return
+        self._read_at = time.monotonic()
+        with self._alone_without():
+            async with asyncio.timeout(_ASKED_WITHIN_SECONDS):
+                known = await self._shared.read()
+            self._take_in(known)
+
+    async def _may_probe(self) -> bool:
+        if self._shared is None:
+            return True
+        allowed = True
+        with self._alone_without():
+            async with asyncio.timeout(_ASKED_WITHIN_SECONDS):
+                allowed = await self._shared.may_probe(time.time())
+        return allowed
+
+    def _take_in(self, known: Shared) -> None:
+        before, self._known = self._known, known
+        now = time.monotonic()
+        left = min(known.opened_until - time.time(), self.protection.cool_down_seconds)
+        if left > 0 and self.breaker.seconds_left(now) < left - _SAME_TIME_SECONDS:
+            self.breaker.open_until(now + left)
+        elif before.opened_until and not known.opened_until:
+            self.breaker.close()
+
+    @contextlib.contextmanager
+    def _alone_without(self) -> Generator[None]:
+        """Where the table does not answer, this instance goes by what it sees itself."""
+        try:
+            yield
+        except (BotoCoreError, ClientError, TimeoutError) as error:
+            sys.stderr.write(f"the breaker of {self.name} is not shared now: {type(error).__name__}\n")
 
     def close(self) -> None:
         """Take no more calls; what runs is not waited for."""
@@ -226,7 +306,7 @@ async def first_answer(candidates: Sequence[Candidate[Item]], until: float) -> O
     for place, candidate in enumerate(candidates):
         most = MOST_ATTEMPTS - (len(candidates) - 1 - place)
         while attempts < most and (left := until - time.monotonic()) > 0:
-            answer = candidate.backend.start(candidate.produce)
+            answer = await candidate.backend.start(candidate.produce)
             if answer is None:
                 break
             attempts += 1
