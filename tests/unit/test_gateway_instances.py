@@ -3,19 +3,24 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import openai
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from groundplan.gateway.settings import Protection
+from groundplan.gateway.settings import Protection, Tenant
 from groundplan_gateway import backend as backend_module
 from groundplan_gateway.backend import Backend, Failure
+from groundplan_gateway.ledger import LEASE_SECONDS, Label, Unfinished
 from groundplan_gateway.shared_breaker import Shared, TableBreaker
-from stub_gateway import aws_error
+from groundplan_gateway.table_ledger import TableLedger
+from stub_gateway import aws_error, serving, settings, token
 
 TABLE = "gateway"
 PROTECTION = Protection(concurrent_calls=9, failures_until_open=5, cool_down_seconds=15.0, timeout_seconds=20.0)
@@ -206,3 +211,51 @@ def test_without_the_table_an_instance_goes_by_what_it_sees_itself(
     said = capsys.readouterr().err
     assert "the breaker of m is not shared now: ClientError" in said
     assert "SECRET" not in said
+
+
+LIMITS = Tenant(features=(), requests_per_minute=100, dollars_per_month=Decimal(1))
+LABEL = Label("chat", "search", "catalogue", "large")
+DIED_AT = datetime(2026, 11, 30, 23, 59, 30, tzinfo=UTC)
+
+
+def month(client: Any, tenant: str, which: str = "2026-11") -> dict[str, Any]:
+    return client.get_item(TableName=TABLE, Key={"id": {"S": f"month#{tenant}#{which}"}})["Item"]
+
+
+def test_what_a_dead_process_held_is_spent_once_its_lease_is_over_also_in_the_next_month(dynamodb: Any) -> None:
+    ledger, other = TableLedger(dynamodb, TABLE), TableLedger(dynamodb, TABLE)
+
+    async def story() -> None:
+        held = await ledger.reserve("r1", "left", LIMITS, Decimal("0.25"), DIED_AT, LABEL)
+        done = await ledger.reserve("r2", "left", LIMITS, Decimal("0.5"), DIED_AT, LABEL)
+        assert await ledger.settle(done, Decimal("0.125"))
+        assert await ledger.sweep("left", DIED_AT + timedelta(seconds=LEASE_SECONDS)) == []
+        after = DIED_AT + timedelta(seconds=LEASE_SECONDS + 1)
+        found = await asyncio.gather(ledger.sweep("left", after), other.sweep("left", after))
+        assert [one for several in found for one in several] == [Unfinished(held, LABEL, DIED_AT)]
+        assert {name: value["N"] for name, value in month(dynamodb, "left").items() if name != "id"} == {
+            "held": "0.375",
+            "spent": "0.375",
+        }
+        assert not await ledger.settle(held, Decimal("0.01")), "it lived after all, and comes too late"
+        assert month(dynamodb, "left")["spent"]["N"] == "0.375"
+
+    run(story)
+
+
+def test_the_next_request_of_the_tenant_meters_what_a_dead_process_left(dynamodb: Any) -> None:
+    ledger, at = TableLedger(dynamodb, TABLE), datetime.now(UTC) - timedelta(hours=1)
+
+    async def die() -> None:
+        for tenant, request_id in (("shop", "req_dead"), ("other", "req_of_another")):
+            await ledger.reserve(request_id, tenant, LIMITS, Decimal("0.25"), at, LABEL)
+
+    run(die)
+    with serving(settings(), ledger) as running:
+        client = openai.OpenAI(base_url=f"{running.url}/v1", api_key=token(), max_retries=0)
+        for _ in range(2):
+            client.chat.completions.create(model="lone", messages=[{"role": "user", "content": "Hi"}])
+        line = running.metered("req_dead")
+        assert (line["code"], line["usd"], line["estimated"]) == ("process_died", "0.25", True)
+        assert (line["tenant"], line["feature"], line["model"]) == ("shop", "search", "large")
+        assert len(running.lines) == 3, "and nothing of another tenant"

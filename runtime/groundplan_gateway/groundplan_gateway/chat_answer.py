@@ -30,6 +30,7 @@ from groundplan_gateway.gateway import Gateway, read_body
 from groundplan_gateway.gateway import identify as identify_caller
 from groundplan_gateway.identity import Caller
 from groundplan_gateway.model_calls import Ended, Piece, converse, converse_stream
+from groundplan_gateway.reserving import reserve
 
 _LONGEST_KEY = 255
 _GUARDRAIL_HEADER = "x-groundplan-guardrail"
@@ -93,10 +94,7 @@ class _Chat:
         exchange = self.exchange
         names = self._chain()
         most = max(self._most_usd(self._models[name]) for name in names)
-        limits = self.gateway.settings.tenants[exchange.tenant]
-        exchange.reservation = await self.gateway.ledger.reserve(
-            exchange.request_id, exchange.tenant, limits, most, exchange.at
-        )
+        await reserve(self.gateway, exchange, most)
         began = time.monotonic()
         try:
             opened = await first_answer([self._candidate(name) for name in names], exchange.until)

@@ -32,6 +32,7 @@ class Gateway:
     backends: dict[str, Backend] = field(default_factory=dict[str, Backend])
     renew: Callable[[], GatewaySettings] | None = None  # blocks
     renewed_at: float = float("-inf")
+    swept_at: dict[str, float] = field(default_factory=dict[str, float])  # by tenant
 
     def feature(self, exchange: Exchange) -> Feature:
         """The feature of an identified request."""

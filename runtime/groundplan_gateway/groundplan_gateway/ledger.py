@@ -1,14 +1,30 @@
 """What is reserved before a call and settled after it, and answers that are given again for the same key."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from groundplan.gateway.meter import NOBODY
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import Tenant
 
 CLAIM_SECONDS = 60  # longer than any deadline: a claim whose holder died is free again
+LEASE_SECONDS = 120  # of what a request holds; whoever has not settled it by then has died
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a request is metered as, should its process die."""
+
+    operation: str = NOBODY
+    feature: str = NOBODY
+    workload: str = NOBODY
+    model: str = NOBODY
+
+
+NO_LABEL = Label()
 
 
 @dataclass(frozen=True)
@@ -21,15 +37,36 @@ class Reservation:
     usd: Decimal
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """A request whose process died while it was answered. What it held counts as spent: nobody knows better."""
+
+    reservation: Reservation
+    label: Label
+    at: datetime
+
+
 class Ledger(Protocol):
     """Each call may come twice for the same request; the second changes nothing."""
 
-    async def reserve(self, request_id: str, tenant: str, limits: Tenant, usd: Decimal, now: datetime) -> Reservation:
+    async def reserve(
+        self,
+        request_id: str,
+        tenant: str,
+        limits: Tenant,
+        usd: Decimal,
+        now: datetime,
+        label: Label = NO_LABEL,
+    ) -> Reservation:
         """Hold `usd` of the month and one request of the minute; raises a Problem of status 429."""
         ...
 
-    async def settle(self, reservation: Reservation, usd: Decimal) -> None:
-        """What it came to in truth."""
+    async def settle(self, reservation: Reservation, usd: Decimal) -> bool:
+        """What it came to in truth; False where that was said before."""
+        ...
+
+    async def sweep(self, tenant: str, now: datetime) -> Sequence[Unfinished]:
+        """Settle what dead processes of the tenant hold; each is given to one caller alone."""
         ...
 
     async def owner(self, request_id: str) -> str | None:
@@ -96,7 +133,15 @@ class MemoryLedger:
     settled: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
     claims: dict[tuple[str, str], _Claim] = field(default_factory=dict[tuple[str, str], _Claim])
 
-    async def reserve(self, request_id: str, tenant: str, limits: Tenant, usd: Decimal, now: datetime) -> Reservation:
+    async def reserve(
+        self,
+        request_id: str,
+        tenant: str,
+        limits: Tenant,
+        usd: Decimal,
+        now: datetime,
+        label: Label = NO_LABEL,  # noqa: ARG002
+    ) -> Reservation:
         """See `Ledger`."""
         if request_id in self.requests:
             return self.requests[request_id]
@@ -112,11 +157,17 @@ class MemoryLedger:
         self.requests[request_id] = reservation
         return reservation
 
-    async def settle(self, reservation: Reservation, usd: Decimal) -> None:
+    async def settle(self, reservation: Reservation, usd: Decimal) -> bool:
         """See `Ledger`."""
-        if reservation.request_id not in self.settled:
-            self.settled[reservation.request_id] = usd
-            self.months[reservation.tenant, reservation.month].held += usd - reservation.usd
+        if reservation.request_id in self.settled:
+            return False
+        self.settled[reservation.request_id] = usd
+        self.months[reservation.tenant, reservation.month].held += usd - reservation.usd
+        return True
+
+    async def sweep(self, tenant: str, now: datetime) -> Sequence[Unfinished]:  # noqa: ARG002
+        """See `Ledger`. What a dead process held died with it."""
+        return ()
 
     async def owner(self, request_id: str) -> str | None:
         """See `Ledger`."""

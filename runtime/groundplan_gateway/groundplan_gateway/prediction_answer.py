@@ -12,6 +12,7 @@ from groundplan_gateway.exchange import Exchange
 from groundplan_gateway.gateway import Gateway, identify, read_body
 from groundplan_gateway.identity import Caller
 from groundplan_gateway.model_calls import invoke_endpoint
+from groundplan_gateway.reserving import reserve
 
 _TYPES = ("application/json", "text/csv")
 
@@ -26,10 +27,7 @@ async def answer_prediction(gateway: Gateway, exchange: Exchange) -> Response:
     body = await read_body(gateway, exchange, _TYPES)
     if not body.strip():
         raise Problem(400, "empty_body", "The body is empty.")
-    limits = gateway.settings.tenants[exchange.tenant]
-    exchange.reservation = await gateway.ledger.reserve(
-        exchange.request_id, exchange.tenant, limits, Decimal(0), exchange.at
-    )
+    await reserve(gateway, exchange, Decimal(0))
     produce = partial(
         invoke_endpoint,
         partial(gateway.clients, Caller(exchange.tenant, exchange.feature)),

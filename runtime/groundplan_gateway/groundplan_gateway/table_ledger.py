@@ -1,15 +1,17 @@
 """The ledger in DynamoDB: one table with the key `id`, a time to live `expires`.
 
 Reserving and settling are transactions over the tenant's month, its minute and the request, so each happens wholly or
-not at all, and once: the request's item is the proof. Requests of one tenant that meet in the same instant conflict
-and are tried again here; DynamoDB's client does not retry those.
+not at all, and once: the request's item is the proof. What a request holds stands in the month's item until it is
+settled, so that one read finds what dead processes hold. Requests of one tenant that meet in the same instant
+conflict and are tried again here; DynamoDB's client does not retry those.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
@@ -19,7 +21,11 @@ from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import Tenant
 from groundplan_gateway.ledger import (
     CLAIM_SECONDS,
+    LEASE_SECONDS,
+    NO_LABEL,
+    Label,
     Reservation,
+    Unfinished,
     in_progress,
     other_body,
     too_dear,
@@ -29,6 +35,7 @@ from groundplan_gateway.ledger import (
 Made = TypeVar("Made")
 _TRIES = 8
 _FREE = "attribute_not_exists(id) OR (attribute_not_exists(answer) AND #until < :now)"
+_OPEN = "open_"  # and a request's id: an attribute of the month, while the request is answered
 _DAY_SECONDS = 24 * 3600
 _KEPT_SECONDS = 90 * _DAY_SECONDS  # so long may feedback come
 
@@ -39,7 +46,15 @@ class TableLedger:
     def __init__(self, client: Any, table: str) -> None:
         self._client, self._table = client, table
 
-    async def reserve(self, request_id: str, tenant: str, limits: Tenant, usd: Decimal, now: datetime) -> Reservation:
+    async def reserve(
+        self,
+        request_id: str,
+        tenant: str,
+        limits: Tenant,
+        usd: Decimal,
+        now: datetime,
+        label: Label = NO_LABEL,
+    ) -> Reservation:
         """See `Ledger`."""
         reservation = Reservation(request_id, tenant, f"{now:%Y-%m}", usd)
         room = limits.dollars_per_month - usd
@@ -60,9 +75,10 @@ class TableLedger:
                 ),
                 self._update(
                     f"month#{tenant}#{reservation.month}",
-                    "ADD held :usd",
-                    {":usd": usd, ":room": room},
+                    "ADD held :usd SET #open = :open",
+                    {":usd": usd, ":room": room, ":open": {"usd": usd, "at": seconds, **asdict(label)}},
                     "attribute_not_exists(held) OR held <= :room",
+                    {"#open": f"{_OPEN}{request_id}"},
                 ),
             ]
         )
@@ -74,9 +90,9 @@ class TableLedger:
             raise too_dear()
         return reservation
 
-    async def settle(self, reservation: Reservation, usd: Decimal) -> None:
+    async def settle(self, reservation: Reservation, usd: Decimal) -> bool:
         """See `Ledger`."""
-        await self._transact(
+        reasons = await self._transact(
             [
                 self._update(
                     f"request#{reservation.request_id}",
@@ -86,12 +102,31 @@ class TableLedger:
                 ),
                 self._update(
                     f"month#{reservation.tenant}#{reservation.month}",
-                    "ADD held :difference, spent :usd",
+                    "ADD held :difference, spent :usd REMOVE #open",
                     {":difference": usd - reservation.usd, ":usd": usd},
                     None,
+                    {"#open": f"{_OPEN}{reservation.request_id}"},
                 ),
             ]
         )
+        return not reasons[0]
+
+    async def sweep(self, tenant: str, now: datetime) -> Sequence[Unfinished]:
+        """See `Ledger`."""
+        lapsed = now - timedelta(seconds=LEASE_SECONDS)
+        swept: list[Unfinished] = []
+        for month in (f"{now.replace(day=1) - timedelta(days=1):%Y-%m}", f"{now:%Y-%m}"):
+            item = await self._item(f"month#{tenant}#{month}") or {}
+            for name, kept in item.items():
+                if not name.startswith(_OPEN):
+                    continue
+                held = kept["M"]
+                at = datetime.fromtimestamp(int(held["at"]["N"]), UTC)
+                one = Reservation(name.removeprefix(_OPEN), tenant, month, Decimal(held["usd"]["N"]))
+                if at < lapsed and await self.settle(one, one.usd):
+                    label = Label(**{one.name: held[one.name]["S"] for one in fields(Label)})
+                    swept.append(Unfinished(one, label, at))
+        return swept
 
     async def owner(self, request_id: str) -> str | None:
         """See `Ledger`."""
@@ -179,22 +214,33 @@ class TableLedger:
             }
         }
 
-    def _update(self, name: str, expression: str, values: dict[str, object], condition: str | None) -> dict[str, Any]:
+    def _update(
+        self,
+        name: str,
+        expression: str,
+        values: dict[str, object],
+        condition: str | None,
+        names: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
         update: dict[str, Any] = {
             "TableName": self._table,
             "Key": _typed({"id": name}),
             "UpdateExpression": expression,
             "ExpressionAttributeValues": _typed(values),
         }
-        return {"Update": update | ({"ConditionExpression": condition} if condition else {})}
+        update |= {"ConditionExpression": condition} if condition else {}
+        return {"Update": update | ({"ExpressionAttributeNames": names} if names else {})}
 
 
 def _code(error: ClientError) -> str:
     return cast(Any, error.response)["Error"]["Code"]
 
 
-def _typed(values: dict[str, Any]) -> dict[str, dict[str, str]]:
-    return {
-        name: {"S": value} if isinstance(value, str) else {"N": format(Decimal(value), "f")}
-        for name, value in values.items()
-    }
+def _typed(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: _typed_value(value) for name, value in values.items()}
+
+
+def _typed_value(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {"M": _typed(cast(dict[str, Any], value))}
+    return {"S": value} if isinstance(value, str) else {"N": format(Decimal(value), "f")}
