@@ -282,6 +282,16 @@ def endpoints() -> Iterator[Figure]:
     yield Figure("prod with 100 endpoint workloads, peak memory", hundred.peak_mib, "MiB")
 
 
+def gateway() -> Iterator[Figure]:
+    """What the gateway adds to a call, what an outage of a model costs the others, and whether the meter adds up."""
+    command = [sys.executable, str(ROOT / "tests/bench/gateway.py"), "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=_VARIABLES)
+    if done.returncode not in (0, 1):  # 1: a figure misses its aim, which is shown
+        raise SystemExit(f"tests/bench/gateway.py ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    for one in json.loads(done.stdout)["figures"]:
+        yield Figure(f"gateway, {one['figure']}", one["value"], one["unit"], aim=f"<= {one['at_most']:g}")
+
+
 def scaling() -> Iterator[Figure]:
     """A simulated week of a scaled fleet beside fleets fixed for the peak and for the average."""
     sys.path.append(str(ROOT / "tests/infra"))
@@ -444,7 +454,20 @@ def main() -> None:
     """Print every figure as it is made."""
     ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 1, 0, 0, 0)
     as_json, figures = "--json" in sys.argv, list[Figure]()
-    quickly = (synthesis, functions, costs, plans, gates, launches, lineages, bills, training, scaling, endpoints)
+    quickly = (
+        synthesis,
+        functions,
+        costs,
+        plans,
+        gates,
+        launches,
+        lineages,
+        bills,
+        training,
+        scaling,
+        endpoints,
+        gateway,
+    )
     for source in quickly if QUICK else (*quickly, deployment, new_workload, release):
         for figure in source():
             figures.append(figure)
