@@ -134,7 +134,7 @@ def test_every_function_has_json_logs_a_kept_log_group_and_a_dead_letter_queue(a
         group = groups[properties["LoggingConfig"]["LogGroup"]["Ref"]]
         assert group["Properties"]["RetentionInDays"] == assembly.environment.log_retention_days
         if stack in ("Training", "Generative", "Gateway") or properties["Handler"].endswith(".show_cost.handler"):
-            continue  # their callers, the state machine, CloudFormation, API Gateway and CloudWatch, wait for the answer
+            continue  # the state machine, CloudFormation, API Gateway and CloudWatch wait for the answer
         assert properties["DeadLetterConfig"]["TargetArn"]
     configured = list(assembly.resources("AWS::Lambda::EventInvokeConfig"))
     assert [c["Properties"]["MaximumRetryAttempts"] for _, _, c in configured] == [2] * count
