@@ -67,4 +67,4 @@ def _ceiling(value: object) -> Decimal | None:
         ceiling = Decimal(str(value))
     except InvalidOperation:
         return None
-    return ceiling if ceiling > 0 else None
+    return ceiling if ceiling.is_finite() and ceiling > 0 else None

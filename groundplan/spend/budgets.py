@@ -56,7 +56,7 @@ class Budgets(Values):
     forecast_percent: Percents = (100,)
     production: bool = Field(default=True, description="false: endpoints may be stopped")
     stop: Stop = "dry-run"
-    stop_at_percent: Percent = 100
+    stop_at_percent: Percent = Field(default=100, validate_default=True)
     never_stop: Annotated[tuple[WorkloadName, ...], Field(strict=False)] = ()
     stop_production: Annotated[tuple[WorkloadName, ...], Field(strict=False)] = ()
     cool_down_minutes: Annotated[int, Field(ge=0, le=44_640)] = 240
@@ -75,8 +75,9 @@ class Budgets(Values):
     @classmethod
     def _told_when_it_stops(cls, value: int, info: ValidationInfo) -> int:
         told: tuple[int, ...] = info.data.get("actual_percent", (value,))
-        if value not in told:
-            raise Disallowed(value, f"allowed: one of actual_percent: {', '.join(map(str, told))}")
+        if value not in told and info.data.get("stop") != "off":
+            given = ", ".join(map(str, told)) or 'none is given; or stop = "off"'
+            raise Disallowed(value, f"allowed: one of actual_percent: {given}")
         return value
 
     @field_validator("out_of_hours")

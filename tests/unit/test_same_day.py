@@ -156,6 +156,11 @@ def test_a_design_that_cannot_be_read_is_no_estimate_of_nothing(document: object
     assert Estimate([]).totals_by("workload") == {}
 
 
+@pytest.mark.parametrize("ceiling", ["0", "-1", "nan", "Infinity", None])
+def test_a_ceiling_that_is_none_is_no_ceiling_of_nothing(ceiling: str | None) -> None:
+    assert kept_design({"monthly_cost_ceiling_usd": ceiling}).ceiling_usd is None
+
+
 class Table:
     """The lineage table with one run and its claim."""
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from threading import Lock
+from threading import Barrier, Lock
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from focus_rows import Row, rows, write
+from focus_rows import MONEY, Row, rows, write
 from groundplan.focus.kept_design import designs_as_json
 from groundplan.focus.report import Group, Sums
 from groundplan.focus.workloads import Charged, Designed, workload_lines
@@ -171,6 +171,25 @@ class Bucket:
             return {"ETag": self.objects[Key][1]}
 
 
+@dataclass
+class Slow:
+    """A bucket in which all have read before the first of them writes."""
+
+    bucket: Bucket
+    read: Barrier
+
+    def list_objects_v2(self, **request: Any) -> Mapping[str, Any]:
+        return self.bucket.list_objects_v2(**request)
+
+    def get_object(self, **request: Any) -> Mapping[str, Any]:
+        found = self.bucket.get_object(**request)
+        self.read.wait(10)
+        return found
+
+    def put_object(self, **request: Any) -> Mapping[str, Any]:
+        return self.bucket.put_object(**request)
+
+
 class Metrics:
     def put_metric_data(self, **_: Any) -> None: ...
 
@@ -207,7 +226,7 @@ def test_what_could_not_be_told_is_told_the_next_time() -> None:
 
 
 def test_who_was_ended_in_between_leaves_it_to_be_told_when_his_time_is_over() -> None:
-    kept, heard = ToldAlarms(Bucket(), "costs"), list[str]()
+    kept, heard = ToldAlarms(bucket := Bucket(), "costs"), list[str]()
 
     def ended() -> None:
         raise KeyboardInterrupt  # as a function that is taken away: nothing of it runs any more
@@ -215,7 +234,13 @@ def test_who_was_ended_in_between_leaves_it_to_be_told_when_his_time_is_over() -
     with pytest.raises(KeyboardInterrupt):
         kept.tell_once("2026-11/x", ended, NOW)
     assert not kept.tell_once("2026-11/x", lambda: heard.append("x"), NOW + LEASE)
-    assert kept.tell_once("2026-11/x", lambda: heard.append("x"), NOW + LEASE + timedelta(seconds=1))
+    over, at_once = NOW + LEASE + timedelta(seconds=1), Barrier(8)
+
+    def late(_: int) -> bool:
+        return ToldAlarms(Slow(bucket, at_once), "costs").tell_once("2026-11/x", lambda: heard.append("x"), over)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(late, range(8))) == 1
     assert heard == ["x"]
 
 
@@ -225,8 +250,7 @@ PLACE = "exports/111122223333/groundplan-dev-focus/data/BILLING_PERIOD=2026-11"
 def bill() -> list[Row]:
     """$45 of digit-reader by the twelfth, $5 a day."""
     [row] = rows(1, month="2026-11")
-    costs = dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), "5")
-    row |= costs | {"ChargeCategory": "Usage", "Tags": json.dumps({"workload": "digit-reader"})}
+    row |= dict.fromkeys(MONEY, "5") | {"ChargeCategory": "Usage", "Tags": json.dumps({"workload": "digit-reader"})}
     return [row | {"ChargePeriodStart": f"2026-11-{of:02}T00:00:00Z"} for of in range(4, 13)]
 
 
@@ -262,6 +286,18 @@ def test_the_daily_function_reports_ceiling_estimate_actual_and_forecast_and_tel
         "digit-reader passed 80 % of its monthly ceiling",
         "digit-reader is forecast to pass 100 % of its monthly ceiling",
     ]
+
+
+def test_the_daily_function_tells_of_a_day_that_stands_out(tmp_path: Path) -> None:
+    bucket, heard = Bucket(), Heard()
+    costs = dict.fromkeys(MONEY, "90")
+    dear = [row | (costs if row["ChargePeriodStart"].startswith("2026-11-12") else {}) for row in bill()]
+    before = [row | {"ChargePeriodStart": f"2026-10-{of:02}T00:00:00Z"} for of in range(5, 32) for row in bill()[:1]]
+    bucket.put_object(Key=f"{PLACE}/one.csv", Body=write(tmp_path / "bill.csv", [*before, *dear]).read_bytes())
+    bucket.put_object(Key=DESIGNS, Body=json.dumps(designs_as_json("dev", {"digit-reader": Designed("us")})).encode())
+    assert day(bucket, heard)["told"] == ["2026-11/workload/digit-reader/day-12"]
+    assert [one.title for one in heard.alarms] == ["digit-reader cost unusually much on 12 November"]
+    assert day(bucket, heard)["told"] == []
 
 
 def test_the_report_is_kept_and_the_other_alarms_are_heard_although_one_could_not_be_told(tmp_path: Path) -> None:
