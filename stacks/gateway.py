@@ -25,6 +25,7 @@ from groundplan_constructs import (
     WebFunction,
     WebFunctionProps,
 )
+from groundplan_constructs.models_role import SESSION_TAGS
 from stacks.account_stack import AccountStack
 
 RULES = "gateway.json"  # in the function's package
@@ -101,7 +102,13 @@ class Gateway(AccountStack):
                 ),
             ),
         )
-        answer.permissions.allow("BecomeModelsRole", ["sts:AssumeRole", "sts:TagSession"], [models_role])
+        tagged = {f"aws:RequestTag/{tag}": "?*" for tag in SESSION_TAGS}
+        answer.permissions.allow(
+            "BecomeModelsRole",
+            ["sts:AssumeRole", "sts:TagSession"],
+            [models_role],
+            conditions={"StringLike": tagged},
+        )
         answer.permissions.allow(
             "KeepTheLedger",
             ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],

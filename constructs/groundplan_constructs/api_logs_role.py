@@ -13,7 +13,6 @@ from groundplan_constructs.permissions import Permissions
 _ACTIONS: Sequence[str] = (
     "logs:CreateLogGroup",
     "logs:CreateLogStream",
-    "logs:DescribeLogGroups",
     "logs:DescribeLogStreams",
     "logs:FilterLogEvents",
     "logs:GetLogEvents",
@@ -31,9 +30,8 @@ class ApiLogsRole(Construct):
             self,
             "Role",
             description="API Gateway writes access logs",
-            assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com").with_conditions(
-                {"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
+            # Without a source: AWS documents none that API Gateway would bring along.
+            assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
         )
         permissions = Permissions(self, "Permissions", role=role, description="API Gateway writes access logs")
         groups = stack.format_arn(
@@ -45,5 +43,6 @@ class ApiLogsRole(Construct):
             [groups],
             wildcard="API Gateway takes a role for all groups of its APIs.",
         )
+        permissions.allow("FindLogs", ["logs:DescribeLogGroups"], ["*"], wildcard="Groups are listed, not named.")
         self.setting = apigateway.CfnAccount(self, "Resource", cloud_watch_role_arn=role.role_arn)
         self.setting.node.add_dependency(permissions)

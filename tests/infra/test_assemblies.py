@@ -78,14 +78,14 @@ def test_whoever_of_another_account_is_let_in_is_narrowed_by_who_he_is(assembly:
 
 
 def test_every_statement_for_a_service_says_for_whom(assembly: Any) -> None:
-    """Lambda's own trust is the exception: it offers no source condition for the role of a function."""
+    """The roles of functions and of API Gateway's logs are the exceptions: no source is documented for them."""
     for stack, template in assembly.templates.items():
         for logical_id, resource in template["Resources"].items():
             for statement in _statements(resource):
                 service = statement.get("Principal", {})
                 if not isinstance(service, dict) or "Service" not in service or statement["Effect"] == "Deny":
                     continue
-                if service["Service"] == "lambda.amazonaws.com":
+                if service["Service"] in ("apigateway.amazonaws.com", "lambda.amazonaws.com"):
                     continue
                 condition = json.dumps(statement.get("Condition", {}))
                 assert "aws:Source" in condition or "EncryptionContext" in condition, f"{stack}/{logical_id}"

@@ -314,7 +314,9 @@ class _Assertions:
         """The gateway's role, for a tenant and a feature; nobody else, and not for less."""
         names = self.world.names
         account = names.environment.accounts.application
-        gateway = Caller("the gateway", names.roles(account, names.gateway_role()), account, administrator=True)
+        [itself] = [caller for caller in self.platform if caller.arn == names.roles(account, names.gateway_role())]
+        others = [caller for caller in self.platform if caller is not itself]
+        gateway = Caller("the gateway", itself.arn, account, administrator=True)
         like = replace(gateway, name="a role named like the gateway's", arn=gateway.arn + "x")
         stranger = replace(
             gateway, name="a stranger's gateway", arn=ACCOUNT.sub(STRANGER, gateway.arn), account=STRANGER
@@ -333,10 +335,11 @@ class _Assertions:
                 request = self.world.request(caller, action, role.arn, context)  # noqa: B023 - used at once
                 return Assertion(kind, caller, request, allowed, caller.name in self.world.callers, "all")
 
-            yield asks(ASSUMED, gateway, told, allowed=True)
-            for context in wrong:
-                yield asks(NOT_ASSUMED, gateway, context, allowed=False)
-            for caller in (like, stranger, *outsiders(self.world), *administrators(self.world), *self.platform):
+            for caller in (gateway, itself):
+                yield asks(ASSUMED, caller, told, allowed=True)
+                for context in wrong:
+                    yield asks(NOT_ASSUMED, caller, context, allowed=False)
+            for caller in (like, stranger, *outsiders(self.world), *administrators(self.world), *others):
                 yield asks(NOT_ASSUMED, caller, told, allowed=False)
         named = self.world.request(gateway, "sts:SetSourceIdentity", role.arn, told)
         yield Assertion(NOT_ASSUMED, gateway, named, allowed=False, of_world=False, layer="all")
@@ -481,6 +484,11 @@ class _Assertions:
                 for reader in notified["Subscribers"]:
                     yield "budgets.amazonaws.com", call("sns:Publish", reader["Address"], source)
                     yield from encrypted("budgets.amazonaws.com", reader["Address"], source)
+        for method in world.of_type("AWS::ApiGateway::Method"):
+            api = f"arn:aws:execute-api:{self.region}:{method.account}:{method.properties['RestApiId']}"
+            function = method.properties["Integration"]["Uri"].partition("/functions/")[2].rpartition("/")[0]
+            source = {"aws:SourceArn": f"{api}/live/POST/v1/chat/completions"}
+            yield "apigateway.amazonaws.com", call("lambda:InvokeFunction", function, source)
         yield from self._exports()
         for setting in world.of_type("Custom::InvocationLogging"):
             source = {"aws:SourceArn": f"arn:aws:bedrock:{self.region}:{self.ai}:x/y", "aws:SourceAccount": self.ai}
@@ -588,6 +596,8 @@ def _lacking(asked: Call) -> Iterator[Call]:
     for key, value in asked.context:
         rest = {name: other for name, other in asked.keys.items() if name != key}
         yield call(asked.action, asked.resource, rest)
+        if key.startswith("aws:RequestTag/"):
+            continue  # which tenant it is, is the caller's to say
         other = ACCOUNT.sub(STRANGER, value) if ACCOUNT.search(value) else f"elsewhere-{value}"
         if value.startswith("arn:aws:s3:"):
             other = "arn:aws:s3:::elsewhere"

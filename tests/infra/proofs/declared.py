@@ -441,6 +441,45 @@ def log_of_invocations(world: World) -> Iterator[Call]:
     yield call("bedrock:PutModelInvocationLoggingConfiguration")
 
 
+def gateway(world: World) -> Iterator[Call]:
+    """runtime/groundplan_gateway: clients.py becomes the models' role, table_ledger.py keeps the ledger.
+
+    Transactions are asked for by what they put and update:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    """
+    names, region = world.names, world.names.environment.region
+    stream = one(world, "AWS::Logs::LogGroup", "Gateway", "Answer").arn.removesuffix("*") + "log-stream:one"
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield call(f"logs:{action}", stream)
+    for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, "Gateway"))
+    table = f"arn:aws:dynamodb:{region}:{names.environment.accounts.application}:table/{names.gateway()}"
+    for action in ("DeleteItem", "GetItem", "PutItem", "UpdateItem"):
+        yield call(f"dynamodb:{action}", table)
+    role = names.roles(names.environment.accounts.ai, names.models_role())
+    for action in ("AssumeRole", "TagSession"):
+        yield call(f"sts:{action}", role, {"aws:RequestTag/tenant": "one", "aws:RequestTag/feature": "one"})
+
+
+def api_logs(world: World) -> Iterator[Call]:
+    """API Gateway, for all APIs of the application account.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
+    """
+    yield call("logs:DescribeLogGroups")
+    for group in world.of_type("AWS::Logs::LogGroup"):
+        if group.account == world.names.environment.accounts.application:
+            for action in (
+                "CreateLogGroup",
+                "CreateLogStream",
+                "DescribeLogStreams",
+                "FilterLogEvents",
+                "GetLogEvents",
+                "PutLogEvents",
+            ):
+                yield call(f"logs:{action}", group.arn.removesuffix("*") + "log-stream:one")
+
+
 # Role, by how its place in the templates begins, to its calls. A role that is missing here fails a test.
 ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Lineage/RecordRole": lambda world: lineage_function(world, "Record"),
@@ -458,6 +497,8 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "CostReport/ReportRole": cost_report,
     "CostReport/ShowRole": cost_widget,
     "Generative/GatewayModels": invoking,
+    "Gateway/AnswerServerRole": gateway,
+    "Gateway/ApiLogsRole": api_logs,
     "Generative/InvocationLogTurnOnRole": log_of_invocations,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
     "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
@@ -477,6 +518,8 @@ ASSUMED_BY: dict[str, tuple[str, str]] = {
     "CostReport/ReportRole": ("lambda.amazonaws.com", ""),
     "CostReport/ShowRole": ("lambda.amazonaws.com", ""),
     "Generative/GatewayModels": (GATEWAY, ""),
+    "Gateway/AnswerServerRole": ("lambda.amazonaws.com", ""),
+    "Gateway/ApiLogsRole": ("apigateway.amazonaws.com", ""),
     "Generative/InvocationLogTurnOnRole": ("lambda.amazonaws.com", ""),
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),

@@ -8,6 +8,14 @@ from proofs.world import STRANGER, Caller, Resource, World
 
 # Type: actions that CloudFormation calls on it, of those that the type's schema lists as its handlers' permissions.
 MAKES: dict[str, str] = {
+    "AWS::ApiGateway::Account": "apigateway:GET apigateway:PATCH",
+    "AWS::ApiGateway::Authorizer": "apigateway:POST apigateway:PATCH apigateway:DELETE",
+    "AWS::ApiGateway::Deployment": "apigateway:POST apigateway:DELETE",
+    "AWS::ApiGateway::GatewayResponse": "apigateway:PUT apigateway:DELETE",
+    "AWS::ApiGateway::Method": "apigateway:PUT apigateway:GET apigateway:DELETE",
+    "AWS::ApiGateway::Resource": "apigateway:POST apigateway:PATCH apigateway:DELETE",
+    "AWS::ApiGateway::RestApi": "apigateway:POST apigateway:PATCH apigateway:DELETE",
+    "AWS::ApiGateway::Stage": "apigateway:POST apigateway:PATCH apigateway:DELETE",
     "AWS::Athena::WorkGroup": "athena:CreateWorkGroup athena:UpdateWorkGroup athena:DeleteWorkGroup",
     "AWS::Budgets::Budget": "budgets:ModifyBudget budgets:ViewBudget budgets:TagResource",
     "AWS::Budgets::BudgetsAction": "budgets:CreateBudgetAction budgets:UpdateBudgetAction budgets:DeleteBudgetAction",
@@ -18,6 +26,9 @@ MAKES: dict[str, str] = {
     "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm cloudwatch:DeleteAlarms cloudwatch:TagResource",
     "AWS::CloudWatch::Dashboard": "cloudwatch:PutDashboard cloudwatch:DeleteDashboards",
     "AWS::CodeBuild::Project": "codebuild:CreateProject codebuild:UpdateProject codebuild:DeleteProject",
+    "AWS::Cognito::UserPool": "cognito-idp:CreateUserPool cognito-idp:UpdateUserPool cognito-idp:TagResource",
+    "AWS::Cognito::UserPoolClient": "cognito-idp:CreateUserPoolClient cognito-idp:UpdateUserPoolClient",
+    "AWS::Cognito::UserPoolGroup": "cognito-idp:CreateGroup cognito-idp:DeleteGroup",
     "AWS::DynamoDB::Table": "dynamodb:CreateTable dynamodb:UpdateContinuousBackups dynamodb:TagResource",
     "AWS::EC2::FlowLog": "ec2:CreateFlowLogs ec2:DeleteFlowLogs",
     "AWS::EC2::RouteTable": "ec2:CreateRouteTable",
@@ -52,6 +63,9 @@ MAKES: dict[str, str] = {
     "AWS::SSM::Parameter": """ssm:PutParameter ssm:AddTagsToResource ssm:DeleteParameter ssm:GetParameter
         ssm:GetParameters ssm:ListTagsForResource ssm:RemoveTagsFromResource""",
     "AWS::StepFunctions::StateMachine": "states:CreateStateMachine states:UpdateStateMachine states:TagResource",
+    "AWS::WAFv2::LoggingConfiguration": "wafv2:PutLoggingConfiguration logs:CreateLogDelivery logs:PutResourcePolicy",
+    "AWS::WAFv2::WebACL": "wafv2:CreateWebACL wafv2:UpdateWebACL wafv2:TagResource",
+    "AWS::WAFv2::WebACLAssociation": "wafv2:AssociateWebACL apigateway:SetWebACL",
     "Custom::InvocationLogging": "lambda:InvokeFunction",
     "AWS::SageMaker::ModelPackageGroup": "sagemaker:CreateModelPackageGroup sagemaker:DeleteModelPackageGroup",
 }

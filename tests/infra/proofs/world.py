@@ -21,6 +21,7 @@ BOUNDARY = "boundary"  # one text in every account
 ADMINISTRATOR = Policy.read("administrator", {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})
 # CloudFormation type: the property that names it, what `Ref` gives, and its ARN after region and account.
 KINDS: dict[str, tuple[str, str, str]] = {
+    "AWS::ApiGateway::Stage": ("StageName", "name", "apigateway:{r}:{a}:stage/{n}"),
     "AWS::Bedrock::ApplicationInferenceProfile": (
         "InferenceProfileName",
         "name",

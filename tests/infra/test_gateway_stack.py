@@ -1,0 +1,120 @@
+"""The gateway's stack: who gets in, what is written down of it, what the function may do."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def only(assembly: Any, kind: str, beginning: str = "") -> Mapping[str, Any]:
+    [found] = [
+        one["Properties"]
+        for stack, logical_id, one in assembly.resources(kind)
+        if stack == "Gateway" and logical_id.startswith(beginning)
+    ]
+    return found
+
+
+def test_whatever_the_path_a_token_of_the_pool_is_asked_for(assembly: Any) -> None:
+    method = only(assembly, "AWS::ApiGateway::Method")
+    [(_, authorizer_id, authorizer)] = assembly.resources("AWS::ApiGateway::Authorizer")
+    [(_, pool_id, _)] = assembly.resources("AWS::Cognito::UserPool")
+    assert (method["HttpMethod"], method["AuthorizationType"]) == ("ANY", "COGNITO_USER_POOLS")
+    assert method["AuthorizerId"] == {"Ref": authorizer_id}
+    assert authorizer["Properties"]["ProviderARNs"] == [{"Fn::GetAtt": [pool_id, "Arn"]}]
+    assert only(assembly, "AWS::ApiGateway::Resource")["PathPart"] == "{proxy+}"
+
+
+def test_answers_are_streamed_from_the_function_to_the_caller(assembly: Any) -> None:
+    integration = only(assembly, "AWS::ApiGateway::Method")["Integration"]
+    variables = only(assembly, "AWS::Lambda::Function")["Environment"]["Variables"]
+    assert integration["ResponseTransferMode"] == "STREAM"
+    assert "/response-streaming-invocations" in json.dumps(integration["Uri"])
+    assert variables["AWS_LWA_INVOKE_MODE"] == "response_stream"
+    assert variables["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/bootstrap"
+    assert "LambdaAdapterLayer" in json.dumps(only(assembly, "AWS::Lambda::Function")["Layers"])
+
+
+def test_the_api_lets_through_what_its_workloads_are_asked_at_their_peak(assembly: Any) -> None:
+    [settings] = only(assembly, "AWS::ApiGateway::Stage")["MethodSettings"]
+    # Two tenants of a workload that is asked three times a second.
+    assert (settings["ResourcePath"], settings["HttpMethod"], settings["ThrottlingRateLimit"]) == ("/*", "*", 6)
+
+
+def test_nothing_that_was_said_and_no_token_is_in_the_logs(assembly: Any) -> None:
+    stage = only(assembly, "AWS::ApiGateway::Stage")
+    said = [value.removeprefix("$context.") for value in json.loads(stage["AccessLogSetting"]["Format"]).values()]
+    assert not [name for name in said if any(word in name.lower() for word in ("body", "header", "query", "token"))]
+    [settings] = stage["MethodSettings"]
+    assert settings["DataTraceEnabled"] is False
+    assert settings.get("LoggingLevel", "OFF") == "OFF"
+    firewall = only(assembly, "AWS::WAFv2::LoggingConfiguration")
+    assert firewall["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
+    rules = only(assembly, "AWS::WAFv2::WebACL")["Rules"]
+    assert {rule["VisibilityConfig"]["SampledRequestsEnabled"] for rule in rules} == {False}
+
+
+def test_the_logs_are_encrypted_and_end(assembly: Any) -> None:
+    groups = [one["Properties"] for stack, _, one in assembly.resources("AWS::Logs::LogGroup") if stack == "Gateway"]
+    assert len(groups) == 3  # the function's, the API's, the firewall's
+    for group in groups:
+        assert group["RetentionInDays"] == assembly.environment.log_retention_days
+        assert group["KmsKeyId"]
+
+
+def test_the_firewall_stands_before_the_stage_and_reads_no_prompts(assembly: Any) -> None:
+    rules = {rule["Name"]: rule for rule in only(assembly, "AWS::WAFv2::WebACL")["Rules"]}
+    assert rules["Rate"]["Statement"]["RateBasedStatement"]["AggregateKeyType"] == "IP"
+    counted = {
+        one["Name"]
+        for rule in rules.values()
+        for one in rule["Statement"].get("ManagedRuleGroupStatement", {}).get("RuleActionOverrides", ())
+        if one["ActionToUse"] == {"Count": {}}
+    }
+    assert {"CrossSiteScripting_BODY", "SizeRestrictions_BODY", "Log4JRCE_BODY"} <= counted
+    assert "stages" in json.dumps(only(assembly, "AWS::WAFv2::WebACLAssociation")["ResourceArn"])
+
+
+def test_nobody_signs_up_or_chooses_his_tenant(assembly: Any) -> None:
+    pool = only(assembly, "AWS::Cognito::UserPool")
+    assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+    assert only(assembly, "AWS::Cognito::UserPoolClient")["WriteAttributes"] == ["name"]
+
+
+def test_there_is_a_group_for_each_feature(assembly: Any) -> None:
+    groups = [one["Properties"]["GroupName"] for _, _, one in assembly.resources("AWS::Cognito::UserPoolGroup")]
+    assert sorted(groups) == ["feature/agent-desk", "feature/help-page"]
+
+
+def test_the_function_becomes_one_role_and_keeps_one_ledger(assembly: Any) -> None:
+    role, names = only(assembly, "AWS::IAM::Role", "Answer"), assembly.names
+    assert role["RoleName"] == names.gateway_role()
+    statements = {
+        one["Sid"]: one for one in only(assembly, "AWS::IAM::ManagedPolicy", "Answer")["PolicyDocument"]["Statement"]
+    }
+    assert set(statements) == {"WriteLogs", "UseKey", "BecomeModelsRole", "KeepTheLedger"}
+    became = statements["BecomeModelsRole"]
+    assert became["Resource"].endswith(f"{assembly.environment.accounts.ai}:role/{names.models_role()}")
+    assert set(became["Condition"]["StringLike"]) == {"aws:RequestTag/tenant", "aws:RequestTag/feature"}
+
+
+def test_the_ledgers_items_end_and_it_has_a_key_of_ours(assembly: Any) -> None:
+    table = only(assembly, "AWS::DynamoDB::Table")
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    assert table["SSESpecification"]["SSEType"] == "KMS"
+    assert table["SSESpecification"]["KMSMasterKeyId"]
+    assert table.get("DeletionProtectionEnabled", False) is assembly.environment.retain_data
+
+
+def test_what_api_gateway_refuses_itself_has_the_apis_own_shape(assembly: Any) -> None:
+    refusals = [one["Properties"] for _, _, one in assembly.resources("AWS::ApiGateway::GatewayResponse")]
+    kinds = {one["ResponseType"]: one["StatusCode"] for one in refusals}
+    assert {"UNAUTHORIZED": "401", "THROTTLED": "429", "REQUEST_TOO_LARGE": "413"}.items() <= kinds.items()
+    for one in refusals:
+        template = one["ResponseTemplates"]["application/json"].replace("$context.error.messageString", '"said"')
+        assert set(json.loads(template)["error"]) == {"message", "type", "param", "code"}
+
+
+def test_what_lambda_takes_of_variables_is_not_exceeded(assembly: Any) -> None:
+    """4 KB in all: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    variables = only(assembly, "AWS::Lambda::Function")["Environment"]["Variables"]
+    assert len(json.dumps(variables)) < 4096
