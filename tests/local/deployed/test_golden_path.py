@@ -57,6 +57,7 @@ def test_the_run_of_the_demo_is_in_mlflow_with_its_values(deployed: Any) -> None
 def test_the_gateway_blocks_masks_falls_back_and_counts(deployed: Any) -> None:
     _, _, shown = deployed.demo.partition("The gateway, the one way to foundation models")
     shown, _, _ = shown.partition("Finance reads one line a workload")
+    assert "a question is answered: It arrives on Tuesday." in shown
     assert "a prompt attack is blocked: This request was not answered" in shown
     assert re.search(r"an answer is masked: .*\{EMAIL\}", shown)
     assert "@" not in shown
