@@ -52,11 +52,15 @@ def refuse_outside(limits: Limits, source: str, workloads: Sequence[Workload]) -
         training, where = workload.training, f"workloads/{workload.name}/workload.toml"
         if training is None:
             continue
-        for field in ("instance_type", "preprocess_instance_type"):
-            machine: str | None = getattr(training, field)
+        machines = {
+            "training.instance_type": training.instance_type,
+            "training.preprocess_instance_type": training.preprocess_instance_type,
+            "gate.instance_type": workload.gate.instance_type,
+        }
+        for field, machine in machines.items():
             if machine and machine not in limits.instance_types:
                 allowed = f"allowed by limits.instance_types of {source}: {', '.join(limits.instance_types)}"
-                findings.append(Finding(where, f"training.{field}", machine, allowed))
+                findings.append(Finding(where, field, machine, allowed))
         if training.max_runtime_seconds > limits.max_runtime_seconds:
             allowed = f"allowed by limits.max_runtime_seconds of {source}: at most {limits.max_runtime_seconds}"
             findings.append(Finding(where, "training.max_runtime_seconds", training.max_runtime_seconds, allowed))

@@ -127,6 +127,10 @@ class Names:
         """Execution role of a workload's training jobs; at most 54 of the 64 characters that IAM allows."""
         return f"{self.stem}-{workload}-training"
 
+    def evaluation_role(self, workload: str) -> str:
+        """Execution role of the jobs that answer a workload's held-out set; at most 56 of the 64 characters."""
+        return f"{self.stem}-{workload}-evaluation"
+
     def endpoint(self, workload: str) -> str:
         """Endpoint of a workload, and the beginning of the names of its models: at most 46 of 63 characters.
 

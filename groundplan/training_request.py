@@ -26,6 +26,7 @@ class LaunchDefaults:
     subnet_ids: Sequence[str]
     security_group_ids: Sequence[str]
     tags: Mapping[str, str]
+    evaluation_role_arn: str = ""  # of the jobs that answer held-out sets
 
     @property
     def image_digest(self) -> str | None:

@@ -6,6 +6,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from groundplan.approval import release_denials
+from groundplan.evaluation import PREFIX
 from groundplan.names import TRAFFIC, TRAFFIC_DAYS, Names
 from groundplan_constructs import (
     AccessLogBucket,
@@ -52,6 +53,7 @@ class Platform(AccountStack):
                 ],
             ),
         )
+        self._keep_answers(artefacts.bucket)
         if not existing.ai_log_bucket:
             logs = AccessLogBucket(self, "AccessLogs", bucket_name=names.artefacts_logs_bucket(), retain=retain)
             artefacts.node.add_dependency(logs)
@@ -75,4 +77,19 @@ class Platform(AccountStack):
             managed_policy_name=names.release_guard(),
             description="Leaves the approval of models to the approver's role",
             statements=[iam.PolicyStatement.from_json(statement) for statement in release_denials(names)],
+        )
+
+    def _keep_answers(self, artefacts: s3.Bucket) -> None:
+        """What the gate judges by is written by evaluations, and by nobody else of any right."""
+        names = self.names
+        roles = names.roles(names.environment.accounts.ai, names.evaluation_role("*"))
+        artefacts.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AnswersAreWrittenByEvaluations",
+                effect=iam.Effect.DENY,
+                actions=["s3:PutObject"],
+                principals=[iam.AnyPrincipal()],
+                resources=[artefacts.arn_for_objects(f"workloads/*/{PREFIX}/*")],
+                conditions={"ArnNotLike": {"aws:PrincipalArn": roles}},
+            )
         )

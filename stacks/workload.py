@@ -10,14 +10,23 @@ from constructs import Construct
 
 from groundplan.names import Names
 from groundplan.workload import Workload
-from groundplan_constructs import ImageBuild, ImageBuildProps, ImageRepository, TrainingRole, TrainingRoleProps
+from groundplan_constructs import (
+    EvaluationRole,
+    EvaluationRoleProps,
+    ImageBuild,
+    ImageBuildProps,
+    ImageRepository,
+    TrainingRole,
+    TrainingRoleProps,
+)
+from groundplan_constructs.sagemaker_permissions import Placement
 from stacks.account_stack import AccountStack
 from stacks.ai_platform import Platform
 from stacks.network import JobNetwork
 
 
 class WorkloadStack(AccountStack):
-    """Images and their build, model packages, training role, and launch defaults that `groundplan train` reads."""
+    """Images and their build, model packages, its jobs' roles, and launch defaults that `groundplan train` reads."""
 
     def __init__(
         self,
@@ -80,6 +89,20 @@ class WorkloadStack(AccountStack):
                 security_group_ids=network.security_group_ids,
             ),
         )
+        evaluation = EvaluationRole(
+            self,
+            "Evaluation",
+            props=EvaluationRoleProps(
+                role_name=names.evaluation_role(workload.name),
+                workload=workload.name,
+                data_account=environment.accounts.data,
+                held_out_bucket=s3.Bucket.from_bucket_name(self, "HeldOut", names.lake_bucket("evaluation")),
+                artefacts_bucket=artefacts,
+                encryption_key=platform.key,
+                repository=repository,
+                placement=Placement(network.subnet_ids, network.security_group_ids),
+            ),
+        )
         image = workload.trained.image_digest
         ssm.StringParameter(
             self,
@@ -89,6 +112,7 @@ class WorkloadStack(AccountStack):
             string_value=json.dumps(
                 {
                     "role_arn": training.role.role_arn,
+                    "evaluation_role_arn": evaluation.role.role_arn,
                     "image": repository.repository_uri_for_digest(image) if image else repository.repository_uri,
                     "artefacts": f"s3://{names.artefacts_bucket()}",
                     "kms_key_arn": platform.key.key_arn,

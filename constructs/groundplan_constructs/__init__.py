@@ -22,6 +22,7 @@ from groundplan_constructs.endpoint_alarms import EndpointAlarms, EndpointAlarms
 from groundplan_constructs.endpoint_basics import EndpointBasics
 from groundplan_constructs.endpoint_dashboard import EndpointDashboard, EndpointDashboardProps
 from groundplan_constructs.endpoint_rules import EndpointRules
+from groundplan_constructs.evaluation_role import EvaluationRole, EvaluationRoleProps
 from groundplan_constructs.failed_executions_alarm import FailedExecutionsAlarm
 from groundplan_constructs.flow_log import FlowLog, FlowLogProps
 from groundplan_constructs.focus_table import FocusTable, FocusTableProps
@@ -90,6 +91,8 @@ __all__ = [
     "EndpointDashboard",
     "EndpointDashboardProps",
     "EndpointRules",
+    "EvaluationRole",
+    "EvaluationRoleProps",
     "FailedExecutionsAlarm",
     "FlowLog",
     "FlowLogProps",

@@ -1,4 +1,4 @@
-"""What SageMaker's machines need whatever they run: an image, a log, and their place in the network.
+"""What SageMaker's machines need whatever they run: a role, data, an image, a log, and a place in the network.
 
 Source: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 """
@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
 
 from groundplan_constructs.permissions import Permissions
 
@@ -21,6 +25,65 @@ class Placement:
     def __post_init__(self) -> None:
         if not self.subnet_ids or not self.security_group_ids:
             raise ValueError(f"allowed: at least one subnet and one security group, got {self}")
+
+
+def sagemaker_of_this_account(scope: Construct) -> iam.ServicePrincipal:
+    """SageMaker, when it works for the account of the scope's stack and for no other."""
+    stack = cdk.Stack.of(scope)
+    return iam.ServicePrincipal(
+        "sagemaker.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": stack.account},
+            "ArnLike": {"aws:SourceArn": stack.format_arn(service="sagemaker", resource="*")},
+        },
+    )
+
+
+def allow_decryption(permissions: Permissions, buckets: Sequence[s3.IBucket], account: str) -> None:
+    """Decrypt what is read from buckets of the lake; `account` has their key."""
+    stack = cdk.Stack.of(permissions)
+    permissions.allow(
+        "DecryptData",
+        ["kms:Decrypt"],
+        [stack.format_arn(service="kms", account=account, resource="key", resource_name="*")],
+        conditions={
+            "StringEquals": {"kms:ViaService": f"s3.{stack.region}.amazonaws.com"},
+            "ArnLike": {
+                "kms:EncryptionContext:aws:s3:arn": [
+                    arn for bucket in buckets for arn in (bucket.bucket_arn, bucket.arn_for_objects("*"))
+                ]
+            },
+        },
+        wildcard="The key's id is known in the data account alone: its policy admits this role, and here S3 as "
+        "the caller and the bucket in the encryption context narrow it to the lake's own.",
+    )
+
+
+def allow_encryption(permissions: Permissions, key: kms.IKey) -> None:
+    """Use the platform's key for disks and artefacts."""
+    # SageMaker passes the key on to the disks of its machines, as a grant.
+    permissions.allow(
+        "EncryptVolumes",
+        ["kms:CreateGrant"],
+        [key.key_arn],
+        conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
+    )
+    permissions.allow(
+        "EncryptArtefacts",
+        ["kms:Decrypt", "kms:GenerateDataKey"],
+        [key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": f"s3.{cdk.Stack.of(permissions).region}.amazonaws.com"}},
+    )
+
+
+def allow_listing(permissions: Permissions, sid: str, buckets: Sequence[s3.IBucket], prefix: str) -> None:
+    """See which objects of buckets have keys like `prefix`, as SageMaker does before it reads them."""
+    permissions.allow(
+        sid,
+        ["s3:ListBucket"],
+        [bucket.bucket_arn for bucket in buckets],
+        conditions={"StringLike": {"s3:prefix": prefix}},
+    )
 
 
 def allow_image(permissions: Permissions, repository_arn: str) -> None:

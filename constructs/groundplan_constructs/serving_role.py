@@ -11,7 +11,13 @@ from constructs import Construct
 
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.replaced import keep_replaced
-from groundplan_constructs.sagemaker_permissions import Placement, allow_image, allow_network, allow_telemetry
+from groundplan_constructs.sagemaker_permissions import (
+    Placement,
+    allow_image,
+    allow_network,
+    allow_telemetry,
+    sagemaker_of_this_account,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +46,12 @@ class ServingRole(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, props: ServingRoleProps) -> None:
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
         self.role = iam.Role(
             self,
             "Resource",
             role_name=props.role_name,
             description="Serves one version of a model",
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": stack.format_arn(service="sagemaker", resource="*")},
-                },
-            ),
+            assumed_by=sagemaker_of_this_account(self),
         )
         self.name = props.role_name
         self.permissions = Permissions(

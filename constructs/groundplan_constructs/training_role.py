@@ -11,7 +11,16 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from groundplan_constructs.permissions import Permissions
-from groundplan_constructs.sagemaker_permissions import Placement, allow_image, allow_network, allow_telemetry
+from groundplan_constructs.sagemaker_permissions import (
+    Placement,
+    allow_decryption,
+    allow_encryption,
+    allow_image,
+    allow_listing,
+    allow_network,
+    allow_telemetry,
+    sagemaker_of_this_account,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +49,12 @@ class TrainingRole(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, props: TrainingRoleProps) -> None:
         super().__init__(scope, construct_id)
-        stack = cdk.Stack.of(self)
         self.role = iam.Role(
             self,
             "Resource",
             role_name=props.role_name,
             description=f"Training jobs of {props.workload}",
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": stack.format_arn(service="sagemaker", resource="*")},
-                },
-            ),
+            assumed_by=sagemaker_of_this_account(self),
         )
         cdk.Tags.of(self.role).add("workload", props.workload, priority=200)
         self.permissions = Permissions(
@@ -70,29 +72,15 @@ class TrainingRole(Construct):
         allow_network(self.permissions, Placement(props.subnet_ids, props.security_group_ids))
 
     def _read_data(self, props: TrainingRoleProps) -> None:
-        stack, buckets = cdk.Stack.of(self), props.data_buckets
+        buckets = props.data_buckets
         self.permissions.allow(
             "ReadData",
             ["s3:GetObject", "s3:GetObjectVersion"],
             [bucket.arn_for_objects(f"{props.workload}/*") for bucket in buckets],
             wildcard="The objects below its workload's own prefix of the lake.",
         )
-        self._list("ListData", buckets, f"{props.workload}/*")
-        self.permissions.allow(
-            "DecryptData",
-            ["kms:Decrypt"],
-            [stack.format_arn(service="kms", account=props.data_account, resource="key", resource_name="*")],
-            conditions={
-                "StringEquals": {"kms:ViaService": f"s3.{stack.region}.amazonaws.com"},
-                "ArnLike": {
-                    "kms:EncryptionContext:aws:s3:arn": [
-                        arn for bucket in buckets for arn in (bucket.bucket_arn, bucket.arn_for_objects("*"))
-                    ]
-                },
-            },
-            wildcard="The key's id is known in the data account alone: its policy admits this role, and here S3 as "
-            "the caller and the bucket in the encryption context narrow it to the lake's own.",
-        )
+        allow_listing(self.permissions, "ListData", buckets, f"{props.workload}/*")
+        allow_decryption(self.permissions, buckets, props.data_account)
 
     def _write_artefacts(self, props: TrainingRoleProps) -> None:
         bucket, prefix = props.artefacts_bucket, f"workloads/{props.workload}"
@@ -108,25 +96,5 @@ class TrainingRole(Construct):
             [bucket.arn_for_objects(f"{prefix}/{part}/*") for part in ("output", "checkpoints", "prepared")],
             wildcard="The models, checkpoints and prepared data below its workload's own prefix.",
         )
-        self._list("ListOwnPrefix", [bucket], f"{prefix}/*")
-        # SageMaker passes the key on to the disks of its machines, as a grant.
-        self.permissions.allow(
-            "EncryptVolumes",
-            ["kms:CreateGrant"],
-            [props.encryption_key.key_arn],
-            conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
-        )
-        self.permissions.allow(
-            "EncryptArtefacts",
-            ["kms:Decrypt", "kms:GenerateDataKey"],
-            [props.encryption_key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": f"s3.{cdk.Stack.of(self).region}.amazonaws.com"}},
-        )
-
-    def _list(self, sid: str, buckets: Sequence[s3.IBucket], prefix: str) -> None:
-        self.permissions.allow(
-            sid,
-            ["s3:ListBucket"],
-            [bucket.bucket_arn for bucket in buckets],
-            conditions={"StringLike": {"s3:prefix": prefix}},
-        )
+        allow_listing(self.permissions, "ListOwnPrefix", [bucket], f"{prefix}/*")
+        allow_encryption(self.permissions, props.encryption_key)

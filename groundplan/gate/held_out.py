@@ -42,6 +42,11 @@ class HeldOut:
     sha256: str
 
     @cached_property
+    def asked(self) -> bytes:
+        """What a model is given of the set: its requests, one JSON text a line, and nothing else."""
+        return "".join(json.dumps(sample.request) + "\n" for sample in self.samples).encode()
+
+    @cached_property
     def expected(self) -> Sequence[str]:
         """The true answers."""
         return [sample.expected for sample in self.samples]

@@ -8,6 +8,7 @@ from pydantic import Field
 from groundplan.text import matching
 from groundplan.toml_file import Values
 from groundplan.workload.drivers import Fraction
+from groundplan.workload.training import TrainingInstanceType
 
 
 class Gate(Values):
@@ -22,3 +23,6 @@ class Gate(Values):
     content_type: Annotated[
         str, matching(r"[a-z]+/[A-Za-z0-9.+-]{1,60}", "allowed: a content type such as text/csv")
     ] = Field(default="text/csv", description="of the held-out set's requests, and of the answers")
+    instance_type: TrainingInstanceType | None = Field(
+        default=None, description="on which models answer it; left out: the training's"
+    )

@@ -24,6 +24,15 @@ def _expression(value: str) -> str:
     return value
 
 
+def _trains(value: str) -> str:
+    if value.startswith("ml.inf"):
+        raise Disallowed(value, "AWS trains on no Inferentia; allowed: ml.trn1…, ml.trn2…, a GPU or a CPU type")
+    return value
+
+
+TrainingInstanceType = Annotated[InstanceType, AfterValidator(_trains)]
+
+
 class EarlyStopping(Values):
     """A run ends when its metric has not become better in `patience` measurements one after the other."""
 
@@ -36,9 +45,9 @@ class Training(Values):
     """How it trains. Bounds: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html"""
 
     script: FileName
-    instance_type: InstanceType
+    instance_type: TrainingInstanceType
     instance_count: Annotated[int, Field(ge=1, le=20)] = 1
-    preprocess_instance_type: InstanceType | None = Field(
+    preprocess_instance_type: TrainingInstanceType | None = Field(
         default=None, description="of the job that validates and preprocesses; left out: instance_type"
     )
     volume_gib: Annotated[int, Field(ge=1, le=16384)] = 30
@@ -54,13 +63,6 @@ class Training(Values):
         Annotated[str, Field(min_length=1, max_length=255)], Annotated[str, AfterValidator(_expression)]
     ] = Field(min_length=1, max_length=40, description="metric to the regular expression that finds it in the log")
     early_stopping: EarlyStopping | None = None  # after the metrics, of which it watches one
-
-    @field_validator("instance_type", "preprocess_instance_type")
-    @classmethod
-    def _instance_type_trains(cls, value: str | None) -> str | None:
-        if value and value.startswith("ml.inf"):
-            raise Disallowed(value, "AWS trains on no Inferentia; allowed: ml.trn1…, ml.trn2…, a GPU or a CPU type")
-        return value
 
     @field_validator("early_stopping")
     @classmethod

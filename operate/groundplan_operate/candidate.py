@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from groundplan.evaluation import Made
 from groundplan.json_value import mapping, sequence
 from groundplan.manifest import Manifest
 from groundplan.model_package import Package
@@ -14,7 +15,6 @@ from groundplan.refusal import Refused, bad
 from groundplan.run_record import RunRecord, read_record
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
-from groundplan_operate.evaluation import Made
 from groundplan_operate.lineage import ask
 from groundplan_operate.model_registry import read_object
 
@@ -73,6 +73,7 @@ class Candidate:
             code_digest=self.text("code_digest"),
             kit_digest=self.record.document.get("kit_digest") or None,
             environment_digest=self.text("environment_digest"),
+            image_digest=self.record.document.get("image_digest") or None,
             frameworks=dict(self.record.document.get("frameworks") or {}),
         )
 

@@ -1,75 +1,189 @@
-"""Runs a registered run's own inference functions over held-out requests, in a process of this machine.
+"""Has models answer a held-out set: a job each, in the model's own image, by the role that alone reads the requests.
 
-What runs are the very bytes: the model by its digest, the code by its digest, on the software of the training.
+The embedded AWS runs the same jobs, on this machine's software, which must then be that of the training.
 """
 
 import importlib.metadata
-import json
 import platform
-import shutil
-import statistics
-import subprocess
-import sys
-import tarfile
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from groundplan.canonical import digest, file_digest, tree_digest
-from groundplan.gate import Speed
-from groundplan.gate import answer as answering
+from groundplan.evaluation import (
+    LONGEST_SECONDS,
+    Answered,
+    Made,
+    Question,
+    answers_uri,
+    evaluation_request,
+    machine_of,
+    read_answers,
+)
+from groundplan.gate import HeldOut
+from groundplan.gate import answer as script
+from groundplan.gate.answer import INFERENCE, SCRIPT
 from groundplan.image import LOCK
-from groundplan.refusal import Refused
-from groundplan.training_request import KIT
+from groundplan.refusal import Refused, bad
+from groundplan.training_request import KIT, LaunchDefaults
+from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
-from groundplan_operate.model_registry import fetch_object
+from groundplan_operate.follow import RUNNING
+from groundplan_operate.held_out import requests_key
+from groundplan_operate.lake import head
+from groundplan_runtime.integrations.training_request_check import refuse_invalid
 
-INFERENCE = "inference.py"
-LONGEST_SECONDS = 3600
-LARGEST_MODEL_BYTES = 20 * 2**30
-
-
-@dataclass(frozen=True)
-class Made:
-    """What is needed of a run to run its model: all of it from its record."""
-
-    name: str
-    workload: str
-    model_data_url: str
-    model_data_sha256: str
-    code_uri: str
-    code_digest: str
-    kit_digest: str | None
-    environment_digest: str
-    frameworks: dict[str, str]
+CLOCKS_APART = timedelta(seconds=5)  # S3's and SageMaker's
 
 
-@dataclass(frozen=True)
-class Answered:
-    """Answers in the order of the requests, None where one failed; the first errors; and how fast it was."""
+def answer_requests(
+    accounts: Accounts,
+    workload: Workload,
+    defaults: LaunchDefaults,
+    models: Sequence[Made],
+    held_out: HeldOut,
+    show: Callable[[str], None],
+) -> list[Answered]:
+    """What each model answers, in their order.
 
-    answers: Sequence[str | None]
-    errors: Sequence[str]
-    speed: Speed
-
-
-def answer_requests(accounts: Accounts, made: Made, requests: Sequence[str], content_type: str) -> Answered:
-    """Raises Refused for a model, code or environment that is not the one of the record."""
-    if not accounts.environment.embedded_aws:
-        raise Refused(
-            f"{accounts.environment.name}: models are evaluated in `local` only so far; in AWS this takes a "
-            "processing job in the model's image, which is not built yet"
+    Raises Refused for a model, code or software that is not the one of the record, for a job that fails, and for
+    answers that are not there or not the job's.
+    """
+    if not defaults.evaluation_role_arn:
+        parameter = accounts.names.launch_parameter(workload.name)
+        raise bad(parameter, "evaluation_role_arn", "nothing", "deploy the workload's stack again: it makes the role")
+    for made in models:
+        _check(accounts, made)
+    question = _question(accounts, workload, held_out)
+    seconds = min(LONGEST_SECONDS, accounts.environment.limits.max_runtime_seconds)
+    suffix = f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"[:-3]
+    requests = [
+        evaluation_request(
+            workload,
+            accounts.environment.name,
+            defaults,
+            made,
+            question,
+            job_suffix=suffix,
+            max_runtime_seconds=seconds,
         )
-    same_software(accounts, made)
+        for made in models
+    ]
+    for request in requests:
+        refuse_invalid(request)
+    return _run(accounts, workload, list(zip(models, requests, strict=True)), question, show)
+
+
+def _check(accounts: Accounts, made: Made) -> None:
+    """What can be said before a job is asked for; the job says again on what it ran."""
+    if accounts.environment.embedded_aws:
+        same_software(accounts, made)
+    elif not made.image_digest:
+        raise Refused(f"{made.name}: its record has no image_digest, and nothing says in which image it runs")
     with tempfile.TemporaryDirectory() as folder:
-        model, code = Path(folder) / "model", Path(folder) / "code"
-        _fetch_model(accounts, made, Path(folder) / "model.tar.gz", model)
+        code = Path(folder) / "code"
         fetch_code(accounts, made, code)
         if not (code / INFERENCE).is_file():
             raise Refused(f"{made.name}: its code has no {INFERENCE}, which answers for it as on an endpoint")
-        return _run(made, code, model, requests, content_type)
+    bucket, _, key = made.model_data_url.removeprefix("s3://").partition("/")
+    if head(accounts.client("s3", "ai").head_object, Bucket=bucket, Key=key) is None:
+        raise Refused(f"{made.name}: its model: {made.model_data_url} is not there any more")
+
+
+def _question(accounts: Accounts, workload: Workload, held_out: HeldOut) -> Question:
+    """The requests as they lie in the lake, and the script, which is put beside the workload's code."""
+    lake, key = accounts.names.lake_bucket("evaluation"), requests_key(workload, held_out)
+    if head(accounts.client("s3", "data").head_object, Bucket=lake, Key=key) is None:
+        how = f"ingest it again: groundplan ingest {workload.name} FOLDER"
+        raise bad(f"s3://{lake}/{key}", "requests", "nothing", how)
+    content = Path(str(script.__file__)).read_bytes()
+    bucket, place = accounts.names.artefacts_bucket(), f"workloads/{workload.name}/code/{sha256(content).hexdigest()}"
+    accounts.client("s3", "ai").put_object(Bucket=bucket, Key=f"{place}/{SCRIPT}", Body=content)
+    return Question(
+        requests_uri=f"s3://{lake}/{key}",
+        requests_sha256=sha256(held_out.asked).hexdigest(),
+        requests=len(held_out.samples),
+        script_uri=f"s3://{bucket}/{place}/{SCRIPT}",
+    )
+
+
+def _run(
+    accounts: Accounts,
+    workload: Workload,
+    asked: Sequence[tuple[Made, dict[str, Any]]],
+    question: Question,
+    show: Callable[[str], None],
+) -> list[Answered]:
+    """All at once in AWS, where each has its machine; one after the other here, where they would slow each other."""
+    here, sagemaker = accounts.environment.embedded_aws, accounts.client("sagemaker", "ai")
+    machine = f"this machine ({platform.machine()})" if here else machine_of(workload)
+    started: list[str] = []
+    try:
+        for made, request in asked:
+            name = str(request["TrainingJobName"])
+            try:
+                sagemaker.create_training_job(**request)
+            except ClientError as error:
+                raise Refused(f"{made.name}: SageMaker refuses {name}: {error}") from error
+            started.append(name)
+            show(f"{made.name} answers {question.requests:,} requests on {machine}: {name}")
+            if here:
+                _end_of(sagemaker, name, 0.1)
+        return [
+            _answered(accounts, made, request, question, _end_of(sagemaker, name, 5.0), machine)
+            for (made, request), name in zip(asked, started, strict=True)
+        ]
+    except BaseException:  # also Ctrl-C: nobody would read what they answer
+        for name in started:
+            _stop(sagemaker, name)
+        raise
+
+
+def _end_of(sagemaker: Any, name: str, pause: float) -> Mapping[str, Any]:
+    """A job's description when it has ended."""
+    while (job := sagemaker.describe_training_job(TrainingJobName=name))["TrainingJobStatus"] in RUNNING:
+        time.sleep(pause)
+    return job
+
+
+def _stop(sagemaker: Any, name: str) -> None:
+    try:
+        sagemaker.stop_training_job(TrainingJobName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":  # it has ended
+            raise
+
+
+def _answered(
+    accounts: Accounts,
+    made: Made,
+    request: Mapping[str, Any],
+    question: Question,
+    job: Mapping[str, Any],
+    machine: str,
+) -> Answered:
+    """What a job left; one object, written once, before the job had ended."""
+    name, status, uri = request["TrainingJobName"], job["TrainingJobStatus"], answers_uri(request)
+    if status != "Completed":
+        raise Refused(f"{made.name}: its evaluation {name}: {status}; {job.get('FailureReason') or 'no reason'}")
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    s3 = accounts.client("s3", "ai")
+    listed = s3.list_object_versions(Bucket=bucket, Prefix=key)
+    versions = [one for one in listed.get("Versions", ()) if one["Key"] == key]
+    if not versions or any(one["Key"] == key for one in listed.get("DeleteMarkers", ())):
+        raise Refused(f"{made.name}: its evaluation {name} has no answers: {uri} is not there")
+    # Until artefacts are uploaded:
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html (TrainingEndTime)
+    if len(versions) > 1 or versions[0]["LastModified"] > job["TrainingEndTime"] + CLOCKS_APART:
+        raise Refused(f"{made.name}: the answers of its evaluation {name} were altered: {uri} was written after it")
+    content = s3.get_object(Bucket=bucket, Key=key, VersionId=versions[0]["VersionId"])["Body"].read()
+    return read_answers(content, made, question, machine=machine, source=uri)
 
 
 def fetch_code(accounts: Accounts, made: Made, target: Path, *, with_kit: bool = False) -> None:
@@ -130,61 +244,3 @@ def _installed(framework: str) -> str:
         return importlib.metadata.version(named[0])
     except importlib.metadata.PackageNotFoundError:
         return "nothing"
-
-
-def _fetch_model(accounts: Accounts, made: Made, archive: Path, target: Path) -> None:
-    s3 = accounts.client("s3", "ai")
-    fetch_object(s3, made.model_data_url, archive, sha256=made.model_data_sha256, what=f"{made.name}: its model")
-    target.mkdir()
-    try:
-        with tarfile.open(archive) as tar:
-            if sum(member.size for member in tar.getmembers()) > LARGEST_MODEL_BYTES:
-                raise Refused(f"{made.name}: its model has more than {LARGEST_MODEL_BYTES} bytes unpacked")
-            _extract(tar, target)
-    except tarfile.TarError as error:
-        raise Refused(f"{made.name}: its model cannot be unpacked: {error}") from None
-
-
-def _extract(archive: tarfile.TarFile, target: Path) -> None:
-    """Files and folders below the target, nothing else; Python before 3.11.4 has no filter that would see to it."""
-    for member in archive:
-        path = (target / member.name).resolve()
-        if not path.is_relative_to(target.resolve()) or not (member.isfile() or member.isdir()):
-            raise tarfile.TarError(f"{member.name} is no file or folder below the archive's own")
-        content = archive.extractfile(member)
-        if content is None:
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            shutil.copyfileobj(content, file)
-        path.chmod(0o644 | member.mode & 0o111)
-
-
-def _run(made: Made, code: Path, model: Path, requests: Sequence[str], content_type: str) -> Answered:
-    command = [sys.executable, str(answering.__file__), str(code / INFERENCE), str(model), content_type]
-    given = "".join(json.dumps(request) + "\n" for request in requests)
-    try:
-        done = subprocess.run(
-            command, input=given, capture_output=True, text=True, timeout=LONGEST_SECONDS, cwd=code, encoding="utf-8"
-        )
-    except subprocess.TimeoutExpired:
-        raise Refused(f"{made.name}: {len(requests)} requests took more than {LONGEST_SECONDS} seconds") from None
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"
-        raise Refused(f"{made.name}: {INFERENCE} failed: {last}")
-    *lines, figures = done.stdout.splitlines()
-    answers: list[Any] = [json.loads(line) for line in lines]
-    if len(answers) != len(requests):
-        raise Refused(f"{made.name}: {INFERENCE} gave {len(answers)} answers to {len(requests)} requests")
-    found: dict[str, Any] = json.loads(figures)
-    return Answered(answers, found["errors"], _speed(found["milliseconds"]))
-
-
-def _speed(milliseconds: Sequence[float]) -> Speed:
-    machine = f"this machine ({platform.machine()})"
-    if len(milliseconds) < 2:
-        return Speed(float("nan"), float("nan"), float("nan"), len(milliseconds), machine)
-    hundredths = statistics.quantiles(milliseconds, n=100, method="inclusive")
-    rate = 1000 * len(milliseconds) / sum(milliseconds)
-    return Speed(round(hundredths[49], 4), round(hundredths[98], 4), round(rate, 2), len(milliseconds), machine)

@@ -11,6 +11,7 @@ import duckdb
 from botocore.exceptions import ClientError
 
 from groundplan.gate import HeldOut, leaks, read_held_out, values
+from groundplan.gate.answer import REQUESTS
 from groundplan.manifest import Manifest
 from groundplan.refusal import BadInput, bad
 from groundplan.workload import Workload
@@ -48,14 +49,20 @@ def held_out_of(folder: Path) -> tuple[Path, HeldOut] | None:
 
 
 def put_held_out(accounts: Accounts, workload: Workload, file: Path, held_out: HeldOut) -> None:
-    """Upload a set under its digest, and point `current.json` at it."""
+    """Upload a set under its digest, its requests by themselves beside it, and point `current.json` at it."""
     s3 = accounts.client("s3", "data")
     bucket, base = bucket_of(accounts, s3, "evaluation"), f"{workload.name}/{workload.data.dataset}"
     key = f"{base}/{held_out.sha256}/samples.jsonl"
     if not holds(s3, bucket, key, file, held_out.sha256):
         upload(s3, bucket, key, file, held_out.sha256)
+    s3.put_object(Bucket=bucket, Key=requests_key(workload, held_out), Body=held_out.asked)
     pointer = json.dumps({"key": key, "sha256": held_out.sha256}).encode()
     s3.put_object(Bucket=bucket, Key=f"{base}/current.json", Body=pointer, ContentType="application/json")
+
+
+def requests_key(workload: Workload, held_out: HeldOut) -> str:
+    """Of the requests of a set without their answers: what the role of evaluations may read of the zone."""
+    return f"{workload.name}/{workload.data.dataset}/{held_out.sha256}/{REQUESTS}"
 
 
 def current_held_out(accounts: Accounts, workload: Workload) -> HeldOut:

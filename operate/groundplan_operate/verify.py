@@ -32,7 +32,7 @@ from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.candidate import Candidate, candidate_of, find_candidate, manifest_of
 from groundplan_operate.copy_version import copy_version
-from groundplan_operate.evaluation import Answered, answer_requests
+from groundplan_operate.evaluation import answer_requests
 from groundplan_operate.held_out import current_held_out, training_rows
 from groundplan_operate.model_registry import ModelRegistry, check_package
 from groundplan_operate.options import as_json, in_environment, repository
@@ -121,13 +121,11 @@ def judge_candidate(
     manifest = manifest_of(lake, candidate)
     if found := leaks(held_out, manifest, training_rows(lake, manifest)):
         raise BadInput(found)
-    requests = [sample.request for sample in held_out.samples]
-    content_type = workload.gate.content_type
-    answered = answer_requests(accounts, candidate.made, requests, content_type)
     serving = _in_service(accounts, workload)
-    before: Answered | None = None
-    if serving:
-        before = answer_requests(accounts, serving[1].made, requests, content_type)
+    models = [candidate.made, *([serving[1].made] if serving else [])]
+    show = partial(click.echo, err=True)
+    defaults = launch_defaults(accounts, workload)
+    answered, *others = answer_requests(accounts, workload, defaults, models, held_out, show)
     verdict = judge(
         workload,
         Market(book, read_catalogue(accounts.root)),
@@ -136,7 +134,7 @@ def judge_candidate(
         answered.speed,
         candidate=candidate.job,
         reported=candidate.record.last_metrics(),
-        in_service=(serving[0].name, before.answers) if serving and before else None,
+        in_service=(serving[0].name, others[0].answers) if serving else None,
     )
     for line in answered.errors:
         click.echo(f"{candidate.job}: {line}", err=True)

@@ -1,4 +1,5 @@
-"""No role sets a model's approval beside the approver's, and none of the ai account reads what models are judged on.
+"""No role sets a model's approval beside the approver's, none of the ai account reads what models are judged on, and
+none but an evaluation's writes what they answered.
 
 Every role of production with everything served, as its policies are, and as if it had been given everything.
 """
@@ -89,29 +90,78 @@ def test_the_release_guard_holds_an_administrator_of_the_account(world: World) -
         assert allows(request, Policies(identity=[ADMINISTRATOR], resource=consent)), "else this shows nothing"
 
 
-def test_no_role_of_the_ai_account_reads_what_models_are_judged_on(world: World) -> None:
+def held_out(world: World) -> tuple[str, dict[str, str]]:
+    """The bucket of held-out sets, and what S3 tells the lake's key of its objects."""
     names = world.names
     bucket = f"arn:aws:s3:::{names.lake_bucket('evaluation')}"
-    [key] = [one.arn for one in world.of_type("AWS::KMS::Key") if one.stack == "DataLake"]
-    through = {
+    return bucket, {
         "kms:ViaService": f"s3.{names.environment.region}.amazonaws.com",
         "kms:EncryptionContext:aws:s3:arn": bucket,
     }
+
+
+def asks(world: World) -> list[tuple[str, str, dict[str, str]]]:
+    """Ways to the true answers, or to alter what models are judged on."""
+    bucket, _ = held_out(world)
     verbs = ("GetObject", "GetObjectVersion", "PutObject", "DeleteObject")
-    asked = [
+    keys = ("digit-reader/digits/current.json", "digit-reader/digits/d1/samples.jsonl")
+    return [
         ("s3:ListBucket", bucket, {"s3:prefix": "digit-reader/"}),
-        *((f"s3:{verb}", f"{bucket}/digit-reader/digits/current.json", {}) for verb in verbs),
-        ("kms:Decrypt", key, through),
+        *((f"s3:{verb}", f"{bucket}/{key}", {}) for verb in verbs for key in keys),
     ]
-    readers = [one for one in world.callers.values() if one.account == names.environment.accounts.ai]
-    assert [one for one in readers if one.name.startswith("Workload-digit-reader/Training")]
-    for caller in readers:
+
+
+def of_the_ai_account(world: World) -> list[Caller]:
+    found = [one for one in world.callers.values() if one.account == world.names.environment.accounts.ai]
+    for kind in ("Training", "Evaluation"):
+        assert [one for one in found if one.name.startswith(f"Workload-digit-reader/{kind}")]
+    return found
+
+
+def test_no_role_of_the_ai_account_reads_the_true_answers(world: World) -> None:
+    for caller in of_the_ai_account(world):
         almighty = replace(caller, administrator=True, boundary=None)
-        for action, resource, context in asked:
+        for action, resource, context in asks(world):
             request = world.request(caller, action, resource, context)
             assert not world.allows(caller, request), f"{caller.name}: {action}"
             assert not world.allows(almighty, request), f"{caller.name}: {action}, given everything"
     # The same question of a zone that training reads is answered otherwise.
-    [training] = [one for one in readers if one.name.startswith("Workload-digit-reader/Training")]
-    curated = f"arn:aws:s3:::{names.lake_bucket('curated')}/digit-reader/digits/train/one.npy"
+    [training] = [one for name, one in world.callers.items() if name.startswith("Workload-digit-reader/Training")]
+    curated = f"arn:aws:s3:::{world.names.lake_bucket('curated')}/digit-reader/digits/train/one.npy"
     assert world.allows(training, world.request(training, "s3:GetObject", curated, {}))
+
+
+def test_evaluations_alone_read_the_requests_and_only_their_own(world: World) -> None:
+    bucket, through = held_out(world)
+    [key] = [one.arn for one in world.of_type("AWS::KMS::Key") if one.stack == "DataLake"]
+    requests = "digit-reader/digits/d1/requests.jsonl"
+    asked = [
+        ("s3:GetObject", f"{bucket}/{requests}", {}),
+        ("s3:ListBucket", bucket, {"s3:prefix": requests}),
+        ("kms:Decrypt", key, through),
+    ]
+    for caller in of_the_ai_account(world):
+        almighty = replace(caller, administrator=True, boundary=None)
+        for action, resource, context in asked:
+            request = world.request(caller, action, resource, context)
+            own = caller.name.startswith("Workload-digit-reader/Evaluation")
+            # The key tells S3's objects apart by their bucket alone: any evaluation's role decrypts.
+            evaluates = own or (action == "kms:Decrypt" and "/Evaluation" in caller.name)
+            assert world.allows(caller, request) is evaluates, f"{caller.name}: {action}"
+            assert world.allows(almighty, request) is evaluates, f"{caller.name}: {action}, given everything"
+
+
+def test_evaluations_alone_write_what_the_gate_judges_by(world: World) -> None:
+    """Whatever another role, or an administrator of the account, was given."""
+    answers = f"arn:aws:s3:::{world.names.artefacts_bucket()}/workloads/digit-reader/answers/job/output/model/a.jsonl"
+    account = world.names.environment.accounts.ai
+    person = Caller("person", f"arn:aws:iam::{account}:role/people/ann", account, administrator=True)
+    for caller in (*of_the_ai_account(world), person):
+        request = world.request(caller, "s3:PutObject", answers, {})
+        own = caller.name.startswith("Workload-digit-reader/Evaluation")
+        assert world.allows(caller, request) is own, caller.name
+        almighty = replace(caller, administrator=True, boundary=None)
+        evaluates = caller.name.partition("/")[2].startswith("Evaluation")
+        assert world.allows(almighty, request) is evaluates, f"{caller.name}, given everything"
+    elsewhere = world.request(person, "s3:PutObject", answers.replace("/answers/", "/output/"), {})
+    assert world.allows(person, elsewhere), "else this shows nothing"

@@ -33,6 +33,7 @@ JOBS = "jobs and notebooks: inside the network, encrypted, on the instances and 
 ENDPOINTS = "endpoints let through whose account and whose resources are the environment's"
 DEPLOYS = "CloudFormation deploys what the stacks hold"
 CONFINED = "and cannot leave the boundary, its names or its account"
+ANSWERS = "evaluations alone write what the gate judges by, whatever another role was given"
 BOUNDARY = "no role opens the lake, drops logs or deletes keys, whatever its policies say"
 
 # What the boundary admits for what serves a release, of which prod has none: test_boundary.py judges these stacks.
@@ -150,6 +151,7 @@ def assertions(world: World) -> list[Assertion]:
     parts = (
         made.roles(),
         made.transport(),
+        made.answers(),
         made.boundary(),
         made.outsiders(),
         made.services(),
@@ -204,6 +206,18 @@ class _Assertions:
                 yield self._asks(TLS, caller, asked, allowed=True)
                 for context in insecure.get(asked.action.partition(":")[0], insecure["s3"][:1]):
                     yield self._asks(TLS, caller, _with(asked, context), allowed=False)
+
+    def answers(self) -> Iterator[Assertion]:
+        """Who may do everything else in the bucket does not write there."""
+        folder = f"arn:aws:s3:::{self.world.names.artefacts_bucket()}/workloads/digit-reader"
+        answers, model = (call("s3:PutObject", f"{folder}/{part}/one.jsonl") for part in ("answers", "output"))
+        for caller in self.platform:
+            if caller.account == self.ai and "/Evaluation" not in caller.name:
+                yield self._asks(ANSWERS, caller, answers, allowed=False, layer="others without boundary")
+        for caller in administrators(self.world):
+            if caller.account == self.ai:
+                yield self._asks(ANSWERS, caller, answers, allowed=False)
+                yield self._asks(ANSWERS, caller, model, allowed=True)
 
     def boundary(self) -> Iterator[Assertion]:
         """A role that was given everything still cannot do what no role of the platform does."""

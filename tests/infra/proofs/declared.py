@@ -212,12 +212,13 @@ def training(world: World, workload: str) -> Iterator[Call]:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms
     """
-    names, region = world.names, world.names.environment.region
+    names = world.names
     artefacts = names.artefacts_bucket()
     for lake in (names.lake_bucket("curated"), names.lake_bucket("features")):
         for action in ("GetObject", "GetObjectVersion"):
-            yield call(f"s3:{action}", f"arn:aws:s3:::{lake}/{workload}/digits/train/one.npy")
-        yield call("s3:ListBucket", f"arn:aws:s3:::{lake}", {"s3:prefix": f"{workload}/digits/train"})
+            yield call(f"s3:{action}", f"arn:aws:s3:::{lake}/{workload}/*")
+        for prefix in ("digits/train", "digits/d1/requests.jsonl"):
+            yield call("s3:ListBucket", f"arn:aws:s3:::{lake}", {"s3:prefix": f"{workload}/{prefix}"})
         yield call("kms:Decrypt", key(world, "DataLake"), through_s3(world, lake))
     own = f"arn:aws:s3:::{artefacts}/workloads/{workload}"
     for stored in ("train.py", "workload.toml"):
@@ -225,14 +226,24 @@ def training(world: World, workload: str) -> Iterator[Call]:
     for part in ("output", "checkpoints", "prepared"):
         for action in ("GetObject", "PutObject", "AbortMultipartUpload"):
             yield call(f"s3:{action}", f"{own}/{part}/*")
-        yield call("s3:ListBucket", f"arn:aws:s3:::{artefacts}", {"s3:prefix": f"workloads/{workload}/{part}/run"})
-    for part in ("preparations", "quarantine"):  # it lists what is its own, and reads nothing of these
-        known = f"workloads/{workload}/{part}/one.json"
-        yield call("s3:ListBucket", f"arn:aws:s3:::{artefacts}", {"s3:prefix": known})
+    yield from _lists_its_own(world, workload)
+    yield from _runs_jobs(world, workload)
+
+
+def _lists_its_own(world: World, workload: str) -> Iterator[Call]:
+    """What is its own workload's, also what it reads nothing of."""
+    artefacts = f"arn:aws:s3:::{world.names.artefacts_bucket()}"
+    for part in ("output/run", "checkpoints/run", "prepared/run", "preparations/one.json", "quarantine/one.json"):
+        yield call("s3:ListBucket", artefacts, {"s3:prefix": f"workloads/{workload}/{part}"})
+
+
+def _runs_jobs(world: World, workload: str) -> Iterator[Call]:
+    """Whatever the job is: its key, image, log, metrics, disk and network."""
+    region = world.names.environment.region
+    names, here = world.names, f"{region}:{world.names.environment.accounts.ai}"
     for action in ("Decrypt", "GenerateDataKey"):
         # Through S3, whatever the object: S3 itself guards the objects.
         yield call(f"kms:{action}", key(world, "Platform"), {"kms:ViaService": f"s3.{region}.amazonaws.com"})
-    here = f"{region}:{names.environment.accounts.ai}"
     for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"):
         yield call(f"ecr:{action}", f"arn:aws:ecr:{here}:repository/{names.repository(workload)}")
     yield call("ecr:GetAuthorizationToken")
@@ -242,6 +253,23 @@ def training(world: World, workload: str) -> Iterator[Call]:
     yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"})
     yield call("kms:CreateGrant", key(world, "Platform"), {"kms:GrantIsForAWSResource": "true"})
     yield from _joins_network(world, f"arn:aws:ec2:{here}")
+
+
+def evaluation(world: World, workload: str) -> Iterator[Call]:
+    """The same of a job that answers a held-out set: its requests in, the model and its code in, its answers out."""
+    names = world.names
+    lake, artefacts = names.lake_bucket("evaluation"), names.artefacts_bucket()
+    requests = f"{workload}/digits/d1/requests.jsonl"
+    yield call("s3:GetObject", f"arn:aws:s3:::{lake}/{requests}")
+    yield call("s3:ListBucket", f"arn:aws:s3:::{lake}", {"s3:prefix": requests})
+    yield call("kms:Decrypt", key(world, "DataLake"), through_s3(world, lake))
+    own = f"workloads/{workload}"
+    for read in ("code/one/train.py", "code/one/workload.toml", "output/*"):
+        yield call("s3:GetObject", f"arn:aws:s3:::{artefacts}/{own}/{read}")
+    yield from _lists_its_own(world, workload)
+    for action in ("AbortMultipartUpload", "PutObject"):
+        yield call(f"s3:{action}", f"arn:aws:s3:::{artefacts}/{own}/answers/*")
+    yield from _runs_jobs(world, workload)
 
 
 def _joins_network(world: World, ec2: str) -> Iterator[Call]:
@@ -502,6 +530,8 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Generative/InvocationLogTurnOnRole": log_of_invocations,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
     "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
+    "Workload-digit-reader/Evaluation": lambda world: evaluation(world, "digit-reader"),
+    "Workload-other-reader/Evaluation": lambda world: evaluation(world, "other-reader"),
     "Workload-digit-reader/Training": lambda world: training(world, "digit-reader"),
     "Workload-other-reader/Training": lambda world: training(world, "other-reader"),
 }
@@ -529,6 +559,8 @@ ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Network/FlowLogRole": ("vpc-flow-logs.amazonaws.com", "arn:aws:ec2:{here}:vpc-flow-log/one"),
     "Workload-digit-reader/ImageBuildRole": ("codebuild.amazonaws.com", BUILD + "digit-reader-image"),
     "Workload-other-reader/ImageBuildRole": ("codebuild.amazonaws.com", BUILD + "other-reader-image"),
+    "Workload-digit-reader/Evaluation": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
+    "Workload-other-reader/Evaluation": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
     "Workload-digit-reader/Training": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
     "Workload-other-reader/Training": ("sagemaker.amazonaws.com", "arn:aws:sagemaker:{here}:training-job/one"),
 }

@@ -6,13 +6,19 @@ EXPLAINED = {
         "The key iam:PassedToService comes with iam:PassRole alone, so the condition lets no other action through. "
         "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html"
     ),
-    "resource:DataLake/* | Training* | widen principal to [*]": (
+    "resource:DataLake/* | [TE]*Decrypts | widen principal to [*]": (
         "The condition on aws:PrincipalArn names the ai account again; across accounts its own policies decide too."
     ),
-    "resource:DataLake/*Policy* | Training* | drop condition Null aws:PrincipalTag/workload": (
+    "resource:DataLake/* | [TE]*sItsWorkload | widen principal to [*]": (
+        "The condition on aws:PrincipalArn names the ai account again; across accounts its own policies decide too."
+    ),
+    "resource:DataLake/Key* | EvaluationDecrypts | drop condition Null aws:PrincipalTag/workload": (
+        "Without the tag the bucket's policy lets nobody read what could be decrypted."
+    ),
+    "resource:DataLake/*Policy* | [TE]*sItsWorkload | drop condition Null aws:PrincipalTag/workload": (
         "Without the tag the variable in resource and prefix has no value, and matches nothing."
     ),
-    "resource:DataLake/*Policy* | TrainingListsItsWorkload | widen resource to [*]": (
+    "resource:DataLake/*Policy* | *ListsItsWorkload | widen resource to [*]": (
         "s3:ListBucket is asked of buckets alone, and the policy speaks of its own bucket alone."
     ),
     "identity:Network/JobGuard* | WithoutOutputKey | *": (
