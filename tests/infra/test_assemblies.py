@@ -16,7 +16,7 @@ from cdk_nag import AwsSolutionsChecks
 from groundplan.functions import RUNTIME, reserved
 from groundplan_operate.bootstrap import NEEDED_VERSION
 
-MOST_ACKNOWLEDGEMENTS_A_STACK = 25
+MOST_ACKNOWLEDGEMENTS_A_STACK = 32  # a workload's stack has the roles of two kinds of jobs
 ENDPOINTS_GROUP = "VpcEndpoints873B3F9A"
 
 
@@ -74,7 +74,7 @@ def test_whoever_of_another_account_is_let_in_is_narrowed_by_who_he_is(assembly:
                 found += 1
                 assert statement["Condition"]["ArnLike"]["aws:PrincipalArn"].startswith(f"arn:aws:iam::{ai}:role/")
                 assert statement["Condition"]["Null"] == {"aws:PrincipalTag/workload": "false"}
-    assert found == 5  # curated and features: read and list; the key: decrypt
+    assert found == 8  # curated, features and evaluation: read and list; the key: decrypt, for either kind of job
 
 
 def test_every_statement_for_a_service_says_for_whom(assembly: Any) -> None:
@@ -232,6 +232,38 @@ def test_a_training_role_reads_its_own_data_and_writes_its_own_prefix(assembly: 
         if "Put" in json.dumps(statement["Action"]) and sid != "WriteOwnPrefix"
     ]
     assert writers == ["WriteLogs", "PublishMetrics"]
+
+
+def test_an_evaluation_role_reads_requests_and_models_and_writes_answers_and_nothing_else(assembly: Any) -> None:
+    [policy] = [
+        policy
+        for stack, logical_id, policy in assembly.resources("AWS::IAM::ManagedPolicy")
+        if stack == "Workload-digit-reader" and logical_id.startswith("Evaluation")
+    ]
+    by_sid = {s["Sid"]: s for s in policy["Properties"]["PolicyDocument"]["Statement"]}
+    objects = {sid: (s["Action"], s["Resource"]) for sid, s in by_sid.items() if "Object" in json.dumps(s["Action"])}
+    lake, own = (
+        f"arn:aws:s3:::{assembly.names.lake_bucket('evaluation')}/digit-reader",
+        f"arn:aws:s3:::{assembly.names.artefacts_bucket()}/workloads/digit-reader",
+    )
+    assert objects == {
+        "ReadRequests": ("s3:GetObject", f"{lake}/*/requests.jsonl"),
+        "ReadModels": ("s3:GetObject", [f"{own}/code/*", f"{own}/output/*"]),
+        "WriteAnswers": (["s3:AbortMultipartUpload", "s3:PutObject"], f"{own}/answers/*"),
+    }
+
+
+def test_the_launch_defaults_name_the_roles_that_the_stack_makes(assembly: Any) -> None:
+    [parameter] = [p for stack, _, p in assembly.resources("AWS::SSM::Parameter") if stack == "Workload-digit-reader"]
+    roles = {key for key, role in assembly.templates["Workload-digit-reader"]["Resources"].items() if _is_role(role)}
+    written = json.dumps(parameter["Properties"]["Value"])
+    for name, role in (("role_arn", "Training"), ("evaluation_role_arn", "Evaluation")):
+        [logical_id] = [key for key in roles if key.startswith(role)]
+        assert re.search(rf'\\"{name}\\": \\"", {{"Fn::GetAtt": \["{logical_id}", "Arn"\]}}', written), name
+
+
+def _is_role(resource: Mapping[str, Any]) -> bool:
+    return resource["Type"] == "AWS::IAM::Role"
 
 
 def test_environments_differ_only_in_values(assemblies: Mapping[str, Any]) -> None:

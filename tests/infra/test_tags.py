@@ -31,7 +31,7 @@ def test_every_taggable_resource_carries_workload_environment_owner_and_cost_cen
 
 def test_a_workloads_stack_is_charged_to_its_owner(assembly: Any) -> None:
     roles = [role for stack, _, role in assembly.resources("AWS::IAM::Role") if stack == "Workload-digit-reader"]
-    assert len(roles) == 2
+    assert len(roles) == 3
     for role in roles:
         tags = {tag["Key"]: tag["Value"] for tag in role["Properties"]["Tags"]}
         assert tags["workload"] == "digit-reader"

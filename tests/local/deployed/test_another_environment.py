@@ -35,19 +35,28 @@ def stage(deployed: Any, tmp_path_factory: pytest.TempPathFactory) -> Accounts:
         ModelPackageGroupName=names.model_package_group(workload.name)
     )
     parameter = deployed.accounts.names.launch_parameter(workload.name)
-    value = deployed.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+    value = _of_stage(deployed.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"])
     accounts.client("ssm", "ai").put_parameter(Name=names.launch_parameter(workload.name), Value=value, Type="String")
     assert launch_defaults(accounts, workload).image
-    role = deployed.client("iam").get_role(RoleName=deployed.accounts.names.approver_role())["Role"]
-    accounts.client("iam", "ai").create_role(
-        RoleName=names.approver_role(), AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"])
-    )
-    where = f"{workload.name}/{workload.data.dataset}"
-    for key in ("current.json", f"{current_held_out(deployed.accounts, workload).sha256}/samples.jsonl"):
-        source = deployed.accounts.names.lake_bucket("evaluation")
-        body = deployed.client("s3", "data").get_object(Bucket=source, Key=f"{where}/{key}")["Body"].read()
-        lake.put_object(Bucket=names.lake_bucket("evaluation"), Key=f"{where}/{key}", Body=body)
+    there = deployed.accounts.names
+    for name, source in (
+        (names.approver_role(), there.approver_role()),
+        (names.evaluation_role(workload.name), there.evaluation_role(workload.name)),
+    ):
+        role = deployed.client("iam").get_role(RoleName=source)["Role"]
+        trust = json.dumps(role["AssumeRolePolicyDocument"])
+        accounts.client("iam", "ai").create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=role["Tags"])
+    source, target = there.lake_bucket("evaluation"), names.lake_bucket("evaluation")
+    lake.put_bucket_policy(Bucket=target, Policy=_of_stage(lake.get_bucket_policy(Bucket=source)["Policy"]))
+    where, held_out = f"{workload.name}/{workload.data.dataset}", current_held_out(deployed.accounts, workload).sha256
+    for key in ("current.json", f"{held_out}/samples.jsonl", f"{held_out}/requests.jsonl"):
+        body = lake.get_object(Bucket=source, Key=f"{where}/{key}")["Body"].read()
+        lake.put_object(Bucket=target, Key=f"{where}/{key}", Body=body)
     return accounts
+
+
+def _of_stage(text: str) -> str:
+    return text.replace("groundplan-local", "groundplan-stage")
 
 
 @pytest.fixture

@@ -141,11 +141,12 @@ def test_the_card_lies_beside_the_model_and_is_what_was_registered(deployed: Any
         s3.put_object(**where, Body=content)
 
 
-def test_no_training_role_reads_what_models_are_judged_on(deployed: Any) -> None:
+def s3_of(deployed: Any, role_name: str) -> Any:
+    """S3, as one of the ai account's roles asks it."""
     names = deployed.accounts.names
-    role = names.roles(names.environment.accounts.ai, names.training_role("digit-reader"))
-    given = deployed.client("sts").assume_role(RoleArn=role, RoleSessionName="training")["Credentials"]
-    training = boto3.client(
+    role = names.roles(names.environment.accounts.ai, role_name)
+    given = deployed.client("sts").assume_role(RoleArn=role, RoleSessionName="job")["Credentials"]
+    return boto3.client(
         "s3",
         endpoint_url=deployed.accounts.endpoint_url,
         region_name="us-east-1",
@@ -153,13 +154,22 @@ def test_no_training_role_reads_what_models_are_judged_on(deployed: Any) -> None
         aws_secret_access_key=given["SecretAccessKey"],
         aws_session_token=given["SessionToken"],
     )
+
+
+def test_no_role_of_a_job_reads_what_models_are_judged_on_and_evaluations_read_the_requests(deployed: Any) -> None:
+    names = deployed.accounts.names
+    training = s3_of(deployed, names.training_role("digit-reader"))
+    evaluation = s3_of(deployed, names.evaluation_role("digit-reader"))
     pointer = "digit-reader/digits/current.json"
     lake, curated, held = deployed.client("s3", "data"), names.lake_bucket("curated"), names.lake_bucket("evaluation")
     kept = json.loads(lake.get_object(Bucket=held, Key=pointer)["Body"].read())["key"]
     assert training.get_object(Bucket=curated, Key=pointer)["Body"].read()
-    for key in (pointer, kept):
-        with pytest.raises(training.exceptions.ClientError, match="AccessDenied"):
-            training.get_object(Bucket=held, Key=key)
+    requests = kept.replace("samples.jsonl", "requests.jsonl")
+    assert b"expected" not in evaluation.get_object(Bucket=held, Key=requests)["Body"].read()
+    refused = [(training, requests), *((role, key) for role in (training, evaluation) for key in (pointer, kept))]
+    for role, key in refused:
+        with pytest.raises(role.exceptions.ClientError, match="AccessDenied"):
+            role.get_object(Bucket=held, Key=key)
 
 
 def test_what_was_registered_past_the_gate_is_not_released(deployed: Any, ends: Callable[..., str]) -> None:
