@@ -125,8 +125,8 @@ def test_data_is_kept_where_the_environment_says_so(assembly: Any) -> None:
 
 def test_every_function_has_json_logs_a_kept_log_group_and_a_dead_letter_queue(assembly: Any) -> None:
     functions = list(assembly.resources("AWS::Lambda::Function"))
-    count = 9 if assembly.environment.mlflow else 8  # called by events; three more by whoever waits
-    assert len(functions) == count + 3
+    count = 9 if assembly.environment.mlflow else 8  # called by events; four more by whoever waits
+    assert len(functions) == count + 4
     groups = {logical_id: group for _, logical_id, group in assembly.resources("AWS::Logs::LogGroup")}
     for stack, _, function in functions:
         properties = function["Properties"]

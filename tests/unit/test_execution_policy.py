@@ -56,7 +56,7 @@ def test_a_role_is_made_and_given_permissions_only_inside_the_boundary(
 def test_the_boundary_holds_no_iam_but_roles_for_jobs_and_the_policy_that_denies(
     names: Names,
 ) -> None:
-    [statement, job_roles, spending] = [
+    [statement, job_roles, spending, models] = [
         entry for entry in boundary_policy(names.environment)["Statement"] if allows(entry)
     ]
     assert job_roles["Action"] == ["iam:PassRole"]
@@ -65,6 +65,10 @@ def test_the_boundary_holds_no_iam_but_roles_for_jobs_and_the_policy_that_denies
     # AWS Budgets attaches by a role of ours, and what it attaches can only deny.
     assert spending["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
     assert spending["Condition"]["ArnLike"]["iam:PolicyARN"].endswith(":policy/groundplan-dev-deny-spending")
+    # The gateway alone gets to the models, and only in the name of a tenant.
+    assert models["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+    assert models["Resource"].endswith(":role/groundplan-dev-gateway-models")
+    assert models["Condition"]["ArnEquals"]["aws:PrincipalArn"].endswith(":role/groundplan-dev-gateway")
     # A package token in the hands of a build makes nobody else of it.
     harmless = "sts:GetServiceBearerToken"
     actions = set(statement["Action"]) - {harmless}
