@@ -6,10 +6,11 @@ request's own condition keys, principals, and how AWS combines the kinds of poli
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 """
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ class Statement:
 
     document: Mapping[str, Any]
     spoken_of: dict[str, bool] = field(default_factory=dict[str, bool], repr=False)
+    met: dict[tuple[Hashable, ...], bool] = field(default_factory=dict[tuple[Hashable, ...], bool], repr=False)
 
     @property
     def effect(self) -> str:
@@ -42,6 +44,13 @@ class Statement:
         """As ministack reads it."""
         [statement] = ministack.parse_policy_document({"Statement": [dict(self.document)]})
         return statement
+
+    @cached_property
+    def condition_keys(self) -> tuple[str, ...] | None:
+        """All that it asks of a request beside action and resource; None for one that has to be judged whole."""
+        if "NotResource" in self.document or "${" in json.dumps(self.document, default=str):
+            return None
+        return tuple(sorted({key.lower() for block in (self.parsed.conditions or {}).values() for key in block}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +212,21 @@ def _applies(statement: Statement, request: Request) -> bool:
     parsed = statement.parsed
     if not speaks_of(statement, request.action) or _is_elsewhere(parsed, request.resource):
         return False  # the same as below, sooner
+    if (keys := statement.condition_keys) is None:
+        return _judged(parsed, request)
+    # Its resources fit, and it names nothing else than values of these keys.
+    values = tuple(_hashable(request.keys.get(key)) for key in keys)
+    known = statement.met.get(values)
+    if known is None:
+        known = statement.met[values] = _judged(parsed, request)
+    return known
+
+
+def _hashable(value: Value | None) -> Hashable:
+    return value if value is None or isinstance(value, str) else tuple(value)
+
+
+def _judged(parsed: Any, request: Request) -> bool:
     filled = replace(
         parsed,
         actions=[request.action],  # it is matched already
@@ -226,7 +250,12 @@ def _applies(statement: Statement, request: Request) -> bool:
 def _is_elsewhere(parsed: Any, resource: str) -> bool:
     """Whether the resources that a statement names, without variables, are certainly others."""
     named: list[str] = parsed.resources
-    return bool(named) and not any("${" in name or ministack.fnmatch_iam_cs(resource, name) for name in named)
+    return bool(named) and not any("${" in name or _fits(resource, name) for name in named)
+
+
+@cache
+def _fits(text: str, pattern: str) -> bool:
+    return bool(ministack.fnmatch_iam_cs(text, pattern))  # which keeps 4,096 compiled patterns and no more
 
 
 def _conditions(conditions: Mapping[str, Mapping[str, Any]], request: Request) -> dict[str, dict[str, list[str]]]:
@@ -246,7 +275,7 @@ def _conditions(conditions: Mapping[str, Mapping[str, Any]], request: Request) -
 def _arn_like(arn: str, pattern: str) -> bool:
     """Segment by segment: a wildcard does not reach over a colon, but in the last of the six."""
     parts, patterns = arn.split(":", 5), pattern.split(":", 5)
-    return len(parts) == len(patterns) and all(map(ministack.fnmatch_iam_cs, parts, patterns))
+    return len(parts) == len(patterns) and all(map(_fits, parts, patterns))
 
 
 def _fill(text: str, request: Request) -> str:

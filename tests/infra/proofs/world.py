@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,10 @@ class World:
         """Every resource of a CloudFormation type, in order."""
         return (resource for resource in self.resources.values() if resource.type == kind)
 
+    @cached_property
+    def _bucket_owners(self) -> Mapping[str, str]:
+        return {bucket.name: bucket.account for bucket in self.of_type("AWS::S3::Bucket")}
+
     def owner(self, arn: str) -> str:
         """The account that a resource belongs to."""
         account = arn.split(":")[4]
@@ -114,9 +119,8 @@ class World:
             return account
         if arn.startswith("arn:aws:s3:::"):
             bucket = arn.removeprefix("arn:aws:s3:::").split("/")[0]
-            for resource in self.of_type("AWS::S3::Bucket"):
-                if resource.name == bucket:
-                    return resource.account
+            if owner := self._bucket_owners.get(bucket):
+                return owner
             if named := re.search(r"[0-9]{12}", bucket):
                 return named[0]
         return self.names.environment.accounts.ai
