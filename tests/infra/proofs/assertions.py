@@ -38,6 +38,7 @@ BOUNDARY = "no role opens the lake, drops logs or deletes keys, whatever its pol
 
 # What the boundary admits for what serves a release, of which prod has none: test_boundary.py judges these stacks.
 SERVING_ALONE = {"states:StartExecution"}
+SESSION = {"aws:RequestTag/tenant": "one", "aws:RequestTag/feature": "one"}  # what the gateway tags its sessions with
 ACCOUNT = re.compile(r"\b[0-9]{12}\b")
 # What nobody needs who only works: actions that open, delete or take over, by service.
 OBJECT_ACTIONS = (
@@ -226,6 +227,9 @@ class _Assertions:
             for asked in self._universe():
                 if asked.action not in needed:
                     yield self._asks(BOUNDARY, caller, asked, allowed=False, layer="others")
+            # Nobody becomes another role but the gateway's, and that becomes the models' alone.
+            become = call("sts:AssumeRole", f"arn:aws:iam::{caller.account}:role/company", SESSION)
+            yield self._asks(BOUNDARY, caller, become, allowed=False, layer="others")
             # Budgets attach the policy that denies spending, and no other.
             everything = {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"}
             for action in ("iam:AttachRolePolicy", "iam:DetachRolePolicy"):
@@ -417,6 +421,9 @@ class _Assertions:
                 for resource in resources:
                     for context in sorted(contexts.get(action, {()})):
                         yield Call(action, resource, context)
+        for role in self._things()["iam"]:
+            for action in ("sts:AssumeRole", "sts:TagSession"):
+                yield call(action, role, SESSION)
         for bucket in self._buckets():
             for name in self._keys():
                 for action in OBJECT_ACTIONS.split():

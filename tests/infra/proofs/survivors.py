@@ -36,6 +36,12 @@ EXPLAINED = {
     "resource:CostReport/CostsPolicy* | Exports*Policy | widen resource to [*]": (
         "s3:GetBucketPolicy is asked of buckets alone, and the policy speaks of its own bucket alone."
     ),
+    "boundary | ModelsRole | drop condition ArnEquals aws:PrincipalArn": (
+        "The models' role trusts the gateway's role alone, in whose policy the same stands."
+    ),
+    "boundary | ModelsRole | widen action to sts:[*]": (
+        "The models' role lets itself be assumed and tagged, and nothing else of STS is asked of a role."
+    ),
     "trust:Generative/GatewayModels* | 0 | widen principal to [*]": (
         "The condition on aws:PrincipalArn names the gateway's role in the application account again."
     ),
