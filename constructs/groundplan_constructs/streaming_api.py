@@ -76,6 +76,7 @@ class StreamingApi(Construct):
                 throttling_rate_limit=props.rate,
                 throttling_burst_limit=props.burst,
                 metrics_enabled=True,
+                tracing_enabled=True,  # times and statuses; no bodies
                 access_log_destination=apigateway.LogGroupLogDestination(group),
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_LOGGED)),
             ),

@@ -227,9 +227,6 @@ class _Assertions:
             for asked in self._universe():
                 if asked.action not in needed:
                     yield self._asks(BOUNDARY, caller, asked, allowed=False, layer="others")
-            # Nobody becomes another role but the gateway's, and that becomes the models' alone.
-            become = call("sts:AssumeRole", f"arn:aws:iam::{caller.account}:role/company", SESSION)
-            yield self._asks(BOUNDARY, caller, become, allowed=False, layer="others")
             # Budgets attach the policy that denies spending, and no other.
             everything = {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"}
             for action in ("iam:AttachRolePolicy", "iam:DetachRolePolicy"):

@@ -42,6 +42,9 @@ EXPLAINED = {
     "boundary | ModelsRole | widen action to sts:[*]": (
         "The models' role lets itself be assumed and tagged, and nothing else of STS is asked of a role."
     ),
+    "boundary | ModelsRole | widen resource to [*]": (
+        "A role is assumed only where its trust says so, and no other role trusts the gateway's."
+    ),
     "trust:Generative/GatewayModels* | 0 | widen principal to [*]": (
         "The condition on aws:PrincipalArn names the gateway's role in the application account again."
     ),

@@ -44,6 +44,18 @@ def test_the_launching_function_calls_what_is_declared_of_it(report: Report) -> 
     assert launching - of_the_service <= called
 
 
+def test_the_gateway_asks_of_its_table_what_is_declared_of_it(report: Report) -> None:
+    code = "".join(file.read_text() for file in sorted((ROOT / "runtime/groundplan_gateway").rglob("*.py")))
+    called = set(re.findall(r"\.((?:get|put|update|delete|batch|transact)_[a-z_]*items?|query|scan)\(", code))
+    of_transactions = set(re.findall(r'"(Put|Update|Delete|ConditionCheck)": ?[{a-z]', code))
+    assert "transact_write_items" in called
+    asked = {_pascal(name) for name in called - {"transact_write_items"}} | {
+        f"{name}Item" for name in of_transactions
+    }
+    declared_of_it = {entry.action for entry in declared(report.world, "Gateway/AnswerServerRole")}
+    assert {name for name in declared_of_it if name.startswith("dynamodb:")} == {f"dynamodb:{name}" for name in asked}
+
+
 def _calls(handler: str) -> set[str]:
     """Names of the API calls in a handler and in the integrations that it imports, directly or not."""
     found, seen, ahead = set[str](), set[Path](), [RUNTIME / handler]
