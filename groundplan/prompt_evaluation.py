@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from groundplan.environment import Environment
+from groundplan.prompt_template import PassedPrompt, Template
 from groundplan.prompts import CaseName, Prompt, VersionName, prompt_folder, read_prompt
 from groundplan.refusal import BadInput, Finding, bad
 from groundplan.text import WorkloadName
@@ -68,13 +69,16 @@ def used_file(workload: str, environment: Environment) -> Path:
     return Path("workloads") / workload / f"prompts.{environment.name}.toml"
 
 
-def used_prompts(root: Path, environment: Environment, workload: str, model: str) -> Mapping[str, Prompt]:
+def used_prompts(root: Path, environment: Environment, workload: str, model: str) -> Mapping[str, PassedPrompt]:
     """Prompt to the version that is used of it; raises BadInput for one that has not passed with this model."""
     file = used_file(workload, environment)
     if not (root / file).exists():
         return {}
     used = read_toml(root, file, _Used).prompts
-    return {name: usable_prompt(root, environment, workload, name, version, model) for name, version in used.items()}
+    return {
+        name: _passed(usable_prompt(root, environment, workload, name, version, model), version)
+        for name, version in used.items()
+    }
 
 
 def usable_prompt(
@@ -93,6 +97,11 @@ def usable_prompt(
     if wrong := list(_lacks(found, record, model, simulated=environment.embedded_aws)):
         raise BadInput([Finding(str(file), field, value, allowed) for field, value, allowed in wrong])
     return found
+
+
+def _passed(prompt: Prompt, version: str) -> PassedPrompt:
+    text = {name: getattr(prompt, name) for name in Template.model_fields}
+    return PassedPrompt(**text, version=version, digest=prompt.digest)
 
 
 def _lacks(prompt: Prompt, record: Evaluation, model: str, *, simulated: bool) -> Iterator[tuple[str, object, str]]:

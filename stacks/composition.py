@@ -11,6 +11,7 @@ from groundplan.catalogue import Catalogue, read_catalogue
 from groundplan.environment import Environment
 from groundplan.estimate import Usage
 from groundplan.gateway.compiled import Uses, compiled
+from groundplan.gateway.settings import Rules
 from groundplan.guardrail import read_guardrail
 from groundplan.names import Names
 from groundplan.planner import Market, plan
@@ -224,9 +225,7 @@ def _spend(
 
 
 def _gateway(app: cdk.App, root: Path, names: Names, catalogue: Catalogue, uses: Uses) -> Gateway:
-    environment = names.environment
-    prices = read_prices(root, environment.region, environment.prices.factor())
-    rules = compiled(environment, catalogue, uses, prices)
+    rules = rules_of(root, names.environment, catalogue, uses)
     return Gateway(app, "Gateway", names=names, package=gateway_package(root, names, rules), rules=rules)
 
 
@@ -247,15 +246,16 @@ def _served(
 
 
 def models_of(root: Path, environment: Environment, workloads: Sequence[Workload], catalogue: Catalogue) -> Uses:
-    """Each workload whose plan is a foundation model, with the ids of that and of its fallbacks.
-
-    Raises BadInput where it uses a prompt that has not passed its evaluation.
-    """
+    """Each workload whose plan is a foundation model, with the ids of that and of its fallbacks."""
     market = Market(read_prices(root, environment.region, environment.prices.factor()), catalogue)
-    found = list(invoked(workloads, market, environment.region))
-    for workload, [model, *_] in found:
-        used_prompts(root, environment, workload.name, model)
-    return found
+    return list(invoked(workloads, market, environment.region))
+
+
+def rules_of(root: Path, environment: Environment, catalogue: Catalogue, uses: Uses) -> Rules:
+    """The gateway's rules; raises BadInput where a workload uses a prompt that has not passed its evaluation."""
+    prices = read_prices(root, environment.region, environment.prices.factor())
+    prompts = {workload.name: used_prompts(root, environment, workload.name, model) for workload, [model, *_] in uses}
+    return compiled(environment, catalogue, uses, prices, prompts)
 
 
 def _ceilings(environment: Environment, workloads: Sequence[Workload]) -> CostCeilings:

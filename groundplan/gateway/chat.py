@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator,
 from groundplan.gateway.meter import Guarded
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.token_cost import Usage
+from groundplan.prompt_template import PassedPrompt
 from groundplan.refusal import Disallowed
 from groundplan.toml_file import Values
 
@@ -67,11 +68,22 @@ class ResponseFormat(Values):
     type: Literal["text"] = "text"
 
 
+class PromptReference(Values):
+    """A prompt that passed its evaluation, filled by the gateway. OpenAI's Responses API has the same shape:
+    https://platform.openai.com/docs/api-reference/responses/create
+    """
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    version: Annotated[str, StringConstraints(max_length=8)] | None = None
+    variables: dict[str, str | int] = Field(default_factory=dict[str, str | int])
+
+
 class ChatRequest(Values):
     """`POST /v1/chat/completions`."""
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-    messages: Annotated[tuple[Message, ...], Field(min_length=1, max_length=256)]
+    messages: Annotated[tuple[Message, ...], Field(max_length=256)]
+    prompt: PromptReference | None = None  # instead of messages
     max_tokens: Annotated[int, Field(gt=0)] | None = None
     max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None  # Converse's range, not OpenAI's 0 to 2
@@ -88,8 +100,10 @@ class ChatRequest(Values):
 
     @model_validator(mode="after")
     def _can_be_conversed(self) -> Self:
+        if self.prompt and self.messages:
+            raise Disallowed("", "give messages or prompt, not both", field="messages")
         turns = [message.role for message in self.messages if message.role not in ("system", "developer")]
-        if not turns or turns[0] != "user" or turns[-1] != "user":
+        if not self.prompt and (not turns or turns[0] != "user" or turns[-1] != "user"):
             raise Disallowed("", "the first and the last message must be the user's", field="messages")
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise Disallowed("", "give max_tokens or max_completion_tokens, not both", field="max_tokens")
@@ -110,6 +124,23 @@ class ChatRequest(Values):
 def read_chat(body: bytes) -> ChatRequest:
     """The request; raises a Problem that names the field and quotes nothing."""
     return _read(ChatRequest, body)
+
+
+def filled(chat: ChatRequest, prompts: Mapping[str, PassedPrompt]) -> ChatRequest:
+    """The request with the text of its prompt as messages; raises a Problem that quotes nothing."""
+    if chat.prompt is None:
+        return chat
+    found, given = prompts.get(chat.prompt.id), chat.prompt.variables
+    if found is None or chat.prompt.version not in (None, found.version):
+        raise Problem(404, "prompt_not_found", "This feature has no such prompt of such a version.", param="prompt")
+    for name, allowed in found.refusals(given):
+        param = f"prompt.variables.{ascii(name[:40])[1:-1]}"
+        raise Problem(400, "invalid_value", f"{param}: {allowed}.", param=param)
+    messages = (
+        Message(role="system", content=found.system),
+        Message(role="user", content=found.filled(given)),
+    )
+    return chat.model_copy(update={"messages": messages})
 
 
 class Feedback(Values):

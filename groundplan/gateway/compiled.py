@@ -9,6 +9,7 @@ from groundplan.environment import Environment
 from groundplan.gateway.settings import Feature, ModelRules, Rules, Tenant
 from groundplan.gateway.token_cost import TokenPrices
 from groundplan.prices import Price, PriceBook
+from groundplan.prompt_template import PassedPrompt
 from groundplan.refusal import Refused, bad
 from groundplan.workload import Workload
 
@@ -16,8 +17,18 @@ Uses = Sequence[tuple[Workload, Sequence[str]]]
 _MILLION = 1_000_000
 
 
-def compiled(environment: Environment, catalogue: Catalogue, uses: Uses, prices: PriceBook) -> Rules:
-    """`uses` is workload to the ids that its plan invokes: the chosen one, then its fallbacks.
+Prompts = Mapping[str, Mapping[str, PassedPrompt]]
+
+
+def compiled(
+    environment: Environment,
+    catalogue: Catalogue,
+    uses: Uses,
+    prices: PriceBook,
+    prompts: Prompts | None = None,
+) -> Rules:
+    """`uses` is workload to the ids that its plan invokes: the chosen one, then its fallbacks. `prompts` is workload
+    to the prompts that passed their evaluation.
 
     Models are named by the catalogue's keys. A tenant may spend its budget of the environment, or, where it has none,
     what its workloads may cost; and may ask as often as its workloads are asked at their peak.
@@ -35,7 +46,11 @@ def compiled(environment: Environment, catalogue: Catalogue, uses: Uses, prices:
                     f"{other.workload} has it; allowed: another",
                 )
                 raise bad(where, "metering.features", feature, allowed)
-            features[feature] = Feature(workload=workload.name, models=tuple(keys))
+            features[feature] = Feature(
+                workload=workload.name,
+                models=tuple(keys),
+                prompts=dict((prompts or {}).get(workload.name, {})),
+            )
     known = {key: _without_unused_fallback(model, models) for key, model in models.items()}
     return Rules(models=known, features=features, tenants=dict(_tenants(environment, uses, features)))
 

@@ -17,8 +17,8 @@ Guarded = Literal["none", "masked", "blocked"]
 class Metered:
     """One request, answered or refused. It holds no text of a prompt nor of an answer.
 
-    `model` was asked for, `served_by` answered (a fallback, or `cache`). `estimated` says that the answer was cut
-    before the model had counted its tokens.
+    `prompt` is name and version of one of the workload's. `model` was asked for, `served_by` answered (a fallback, or
+    `cache`). `estimated` says that the answer was cut before the model had counted its tokens.
     """
 
     request_id: str
@@ -30,6 +30,7 @@ class Metered:
     feature: str = NOBODY
     workload: str = NOBODY
     model: str = NOBODY
+    prompt: str = NOBODY
     served_by: str = NOBODY
     usage: Usage = NOTHING
     estimated: bool = False

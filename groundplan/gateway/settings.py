@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar
 from pydantic import Field, model_validator
 
 from groundplan.gateway.token_cost import TokenPrices
+from groundplan.prompt_template import PassedPrompt
 from groundplan.refusal import Disallowed
 from groundplan.toml_file import Values
 
@@ -62,6 +63,7 @@ class Feature(Values):
     models: tuple[Name, ...] = ()
     profiles: dict[Name, str] = Field(default_factory=dict[str, str])
     predictions: tuple[Name, ...] = ()
+    prompts: dict[Name, PassedPrompt] = Field(default_factory=dict[str, PassedPrompt])  # of the workload
 
 
 class Tenant(Values):

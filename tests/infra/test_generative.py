@@ -16,7 +16,7 @@ from groundplan.guardrail import read_guardrail
 from groundplan.refusal import BadInput
 from groundplan.workload import read_workloads
 from groundplan_constructs import Guardrail, GuardrailProps
-from stacks.composition import models_of
+from stacks.composition import models_of, rules_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,12 +52,14 @@ def test_a_weak_policy_is_not_synthesised() -> None:
 def test_a_prompt_that_has_not_passed_is_not_synthesised(tmp_path: Path) -> None:
     environment, workloads = read_environment(ROOT, "dev"), read_workloads(ROOT)
     catalogue = Catalogue.read(ROOT / "catalogue.toml")
-    [(assistant, _)] = models_of(tmp_path, environment, workloads, catalogue)
+    uses = models_of(tmp_path, environment, workloads, catalogue)
+    [(assistant, _)] = uses
+    assert rules_of(tmp_path, environment, catalogue, uses).features["help-page"].prompts == {}
     folder = Path("workloads") / assistant.name
     shutil.copytree(ROOT / folder / "prompts", tmp_path / folder / "prompts")
     (tmp_path / folder / "prompts.dev.toml").write_text('[prompts]\nanswer = "v1"\n')
     with pytest.raises(BadInput, match=r"v1\.evaluation\.dev\.json: 'no record' is not allowed"):
-        models_of(tmp_path, environment, workloads, catalogue)
+        rules_of(tmp_path, environment, catalogue, uses)
 
 
 def test_what_the_file_says_is_what_bedrock_is_told() -> None:

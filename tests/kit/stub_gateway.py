@@ -31,6 +31,16 @@ KEY = ec.generate_private_key(ec.SECP256R1())
 STRANGER = ec.generate_private_key(ec.SECP256R1())
 GUARDRAIL = "arn:aws:bedrock:us-east-1:222222222222:guardrail/shop"
 PRICES = {"input": "3", "output": "15", "cache_read": "0.3", "cache_write": "3.75"}
+PROMPT = {
+    "version": "v2",
+    "digest": "0" * 64,
+    "system": "You answer.",
+    "template": "In {language}: {question}",
+    "variables": {
+        "question": {"type": "text", "most_characters": 40},
+        "language": {"type": "choice", "choices": ["English"]},
+    },
+}
 SWIFT = {"concurrent_calls": 4, "failures_until_open": 3, "cool_down_seconds": 0.5, "timeout_seconds": 5.0}
 
 
@@ -89,6 +99,7 @@ def settings(**changes: Any) -> GatewaySettings:
                 "workload": "catalogue",
                 "models": ["large", "small", "lone", "cached"],
                 "predictions": ["digits"],
+                "prompts": {"answer": PROMPT},
             },
             "help": {"workload": "support", "models": ["small"]},
         },

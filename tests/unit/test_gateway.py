@@ -49,6 +49,18 @@ def test_openais_client_gets_an_answer_and_it_is_metered_to_the_token(gateway: R
     assert gateway.models.calls[0]["requestMetadata"]["request_id"] == line["request_id"]
 
 
+def test_a_prompt_that_passed_is_filled_here_and_metered_by_its_version(gateway: Running) -> None:
+    given = {"id": "answer", "variables": {"question": "Is it {place}?", "language": "English"}}
+    raw = client(gateway).chat.completions.with_raw_response.create(
+        model="lone", messages=[], extra_body={"prompt": given}
+    )
+    assert raw.parse().choices[0].message.content == "Hello there"
+    [call] = gateway.models.calls
+    assert call["system"] == [{"text": "You answer."}]
+    assert call["messages"] == [{"role": "user", "content": [{"text": "In English: Is it {place}?"}]}]
+    assert gateway.metered(raw.headers["x-request-id"])["prompt"] == "answer/v2"
+
+
 def test_cache_reads_are_priced_as_such(gateway: Running) -> None:
     gateway.models.behave["us.lone"] = lambda _: answered(
         "x", inputTokens=1, cacheReadInputTokens=1000, cacheWriteInputTokens=100

@@ -123,6 +123,28 @@ def message_cases() -> Iterator[Case]:
         )
 
 
+def prompt_cases() -> Iterator[Case]:
+    """Prompts of the platform that are not there, or not filled as they ask."""
+    inputs = {"question": PROMPT, "language": "English"}
+    wrong: dict[str, tuple[int, str, Any]] = {
+        "unknown": (404, "prompt_not_found", {"id": "other", "variables": inputs}),
+        "of another version": (404, "prompt_not_found", {"id": "answer", "version": "v1", "variables": inputs}),
+        "a path": (404, "prompt_not_found", {"id": "../answer", "variables": inputs}),
+        "without variables": (400, "invalid_value", {"id": "answer"}),
+        "with a variable too many": (400, "invalid_value", {"id": "answer", "variables": inputs | {"tone": "x"}}),
+        "with a secret for a name": (400, "invalid_value", {"id": "answer", "variables": inputs | {"a\nb": "x"}}),
+        "with no choice": (400, "invalid_value", {"id": "answer", "variables": inputs | {"language": PROMPT}}),
+        "too long": (400, "invalid_value", {"id": "answer", "variables": inputs | {"question": "x" * 41}}),
+        "a number for text": (400, "invalid_value", {"id": "answer", "variables": inputs | {"question": 7}}),
+        "a list for text": (400, "invalid_value", {"id": "answer", "variables": inputs | {"question": ["x"]}}),
+        "without an id": (400, "missing_required_parameter", {"variables": inputs}),
+        "text": (400, "invalid_value", "answer"),
+    }
+    for name, (status, code, prompt) in wrong.items():
+        yield Case(f"prompt: {name}", status, code, chat(messages=[], prompt=prompt))
+    yield Case("prompt: beside messages", 400, "invalid_value", chat(prompt={"id": "answer", "variables": inputs}))
+
+
 def body_cases() -> Iterator[Case]:
     """Bytes that are no request."""
     whole = json.dumps(chat()).encode()
@@ -336,7 +358,15 @@ def path_cases() -> Iterator[Case]:
             yield Case(f"budget of {tenant}, streamed", 429, code, streaming, bearer=bearer)
 
 
-CASES = [*field_cases(), *message_cases(), *body_cases(), *model_cases(), *token_cases(), *path_cases()]
+CASES = [
+    *field_cases(),
+    *message_cases(),
+    *prompt_cases(),
+    *body_cases(),
+    *model_cases(),
+    *token_cases(),
+    *path_cases(),
+]
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,9 @@ def test_a_workload_uses_the_versions_that_its_file_names_once_each_has_passed(r
     with pytest.raises(BadInput, match="groundplan prompt check support-assistant answer v1 -e dev"):
         used_prompts(root, DEV, PLACE[0], MODEL)
     write(root, record(read_prompt(root, *PLACE)))
-    assert used_prompts(root, DEV, PLACE[0], MODEL) == {"answer": read_prompt(root, *PLACE)}
+    prompt, used_one = read_prompt(root, *PLACE), used_prompts(root, DEV, PLACE[0], MODEL)["answer"]
+    assert (used_one.version, used_one.digest) == ("v1", prompt.digest)
+    assert used_one.filled(INPUTS) == prompt.filled(INPUTS)
     assert used_prompts(root, LOCAL, PLACE[0], MODEL) == {}
     version = root / "workloads/support-assistant/prompts/answer/v1.toml"
     version.write_text(version.read_text().replace("from the passages alone", "as you like"))

@@ -17,6 +17,7 @@ from groundplan.gateway.chat import (
     chunk,
     completion,
     converse_request,
+    filled,
     finish_reason,
     openai_usage,
     read_chat,
@@ -46,6 +47,10 @@ async def answer_chat(gateway: Gateway, exchange: Exchange) -> Response:
         # Neither does it say whether the model exists, nor which others do.
         raise Problem(404, "model_not_found", "This feature has no such model.", param="model")
     exchange.model = chat.model
+    prompts = gateway.feature(exchange).prompts
+    chat = filled(chat, prompts)
+    if chat.prompt:
+        exchange.prompt = f"{chat.prompt.id}/{prompts[chat.prompt.id].version}"
     key = _idempotency_key(exchange, chat)
     if key is None:
         return await _Chat(gateway, exchange, chat).respond()

@@ -37,6 +37,7 @@ class Exchange:
     feature: str = NOBODY
     workload: str = NOBODY
     model: str = NOBODY
+    prompt: str = NOBODY
     served_by: str = NOBODY
     usage: Usage = NOTHING
     estimated: bool = False
@@ -91,6 +92,7 @@ class Exchange:
             feature=self.feature,
             workload=self.workload,
             model=self.model,
+            prompt=self.prompt,
             served_by=self.served_by,
             usage=self.usage,
             estimated=self.estimated,
