@@ -1,6 +1,7 @@
 """The stack of foundation models: the guardrail's version, the profiles that cost is known by, and the log."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from aws_cdk.assertions import Template
 
 from groundplan.catalogue import Catalogue
 from groundplan.environment import read_environment
+from groundplan.gateway.settings import Rules
 from groundplan.guardrail import Guardrail as Policy
 from groundplan.guardrail import read_guardrail
+from groundplan.prompt_evaluation import Evaluation, Result, evaluation_file
+from groundplan.prompts import read_prompt
 from groundplan.refusal import BadInput
 from groundplan.workload import read_workloads
 from groundplan_constructs import Guardrail, GuardrailProps
@@ -49,7 +53,7 @@ def test_a_weak_policy_is_not_synthesised() -> None:
         made(weak)
 
 
-def test_a_prompt_that_has_not_passed_is_not_synthesised(tmp_path: Path) -> None:
+def test_a_prompt_is_shipped_once_it_passed_and_nothing_is_synthesised_before(tmp_path: Path) -> None:
     environment, workloads = read_environment(ROOT, "dev"), read_workloads(ROOT)
     catalogue = Catalogue.read(ROOT / "catalogue.toml")
     uses = models_of(tmp_path, environment, workloads, catalogue)
@@ -60,6 +64,20 @@ def test_a_prompt_that_has_not_passed_is_not_synthesised(tmp_path: Path) -> None
     (tmp_path / folder / "prompts.dev.toml").write_text('[prompts]\nanswer = "v1"\n')
     with pytest.raises(BadInput, match=r"v1\.evaluation\.dev\.json: 'no record' is not allowed"):
         rules_of(tmp_path, environment, catalogue, uses)
+    prompt = read_prompt(tmp_path, assistant.name, "answer", "v1")
+    passed = Evaluation(
+        prompt_digest=prompt.digest,
+        model=uses[0][1][0],
+        on=date(2026, 11, 21),
+        simulated=False,
+        results=tuple(Result(name=case.name, passed=True) for case in prompt.evaluation),
+    )
+    (tmp_path / evaluation_file(assistant.name, "answer", "v1", environment)).write_text(passed.document())
+    rules = rules_of(tmp_path, environment, catalogue, uses)
+    shipped = Rules.model_validate_json(rules.model_dump_json())  # as the function reads it
+    for feature in ("help-page", "agent-desk"):
+        used = shipped.features[feature].prompts["answer"]
+        assert (used.version, used.digest, used.template) == ("v1", prompt.digest, prompt.template)
 
 
 def test_what_the_file_says_is_what_bedrock_is_told() -> None:
