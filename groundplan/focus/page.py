@@ -15,7 +15,7 @@ MOST_LINES = 100  # of the table of workloads
 MOST_ROWS = 15  # of a table; what is left is one row more, so that every table sums to its total
 STYLE = """
 .bill{color-scheme:light dark;--ink:#1b1f24;--quiet:#57606a;--line:#d0d7de;--paper:#fff;--soft:#f6f8fa;--bar:#8aa4c8;
---bad:#b3161b;--good:#0a6b2d;color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+--bad:#b3161b;--good:#0a6b2d;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 @media (prefers-color-scheme:dark){.bill{--ink:#e6edf3;--quiet:#9da7b3;--line:#3d444d;--paper:#0d1117;--soft:#161b22;
 --bar:#3d5a80;--bad:#ff8f88;--good:#56d364}}
 .bill *{box-sizing:border-box}
@@ -80,7 +80,8 @@ def fragment(report: Report, *, title: str, written: str) -> str:
     return "\n".join(
         [
             f"<style>{STYLE}</style>",
-            f'<main class="bill"><h1>{_text(title)}</h1>',
+            # CloudWatch's own style of tables and headings is left out where it sees the second class.
+            f'<main class="bill cwdb-no-default-styles"><h1>{_text(title)}</h1>',
             f'<p class="quiet">Written {_text(written)}. Costs of workloads are effective costs: what a use costs '
             "with its share of what was prepaid. Billed costs are those of the invoice. Days are those of UTC.</p>",
             *_ceilings(report.workloads),

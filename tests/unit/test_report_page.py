@@ -109,6 +109,14 @@ def test_the_widget_is_the_page_without_a_page_around_it(tmp_path: Path) -> None
     )
 
 
+def test_the_widget_is_read_on_its_own_ground_whatever_the_dashboards_is(tmp_path: Path) -> None:
+    inner = fragment(report(tmp_path, MONTH), title="What it cost", written="today")
+    [first] = re.findall(r"^\.bill\{(.+?)\}", inner, re.MULTILINE | re.DOTALL)
+    assert "background:var(--paper);color:var(--ink)" in first, "a dark browser may show a light dashboard"
+    for theme in re.findall(r"--ink:[^}]+", inner):
+        assert "--paper:" in theme
+
+
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium on this machine")
 def test_a_browser_shows_the_page_and_runs_nothing_of_it(tmp_path: Path) -> None:
     file = tmp_path / "page.html"
