@@ -18,6 +18,7 @@ from groundplan.spend import Alarm, Notice, Rules, Subject
 from groundplan_runtime.integrations.spend_acts import SpendActs
 from groundplan_runtime.integrations.spend_stopper import Stopper
 from groundplan_runtime.integrations.spend_things import SpendThings
+from groundplan_runtime.integrations.told_alarms import LEASE, ToldAlarms
 
 DIGITS = Subject("workload", "digit-reader")
 OVER = Notice("groundplan-dev-workload-digit-reader", Decimal(50), "actual", Decimal(50), Decimal(51))
@@ -278,3 +279,19 @@ def test_what_cannot_be_brought_back_stays_stopped_and_can_be_tried_again(site: 
         stopper.open_in_the_morning(now())
     [kept] = site.acts.of(f"endpoint/{endpoint}")
     assert (kept.act.status, kept.act.resumed_at) == ("done", None)
+
+
+def test_an_alarm_that_many_would_tell_at_once_is_told_once(embedded_aws: Any) -> None:
+    s3, heard, ready = embedded_aws.client("s3", "300000000077"), list[str](), Barrier(AT_ONCE)
+    s3.create_bucket(Bucket="told-once")
+    kept, now = ToldAlarms(s3, "told-once"), datetime.now(UTC)
+
+    def tell(_: int) -> bool:
+        ready.wait(30)
+        return kept.tell_once("2026-11/x", lambda: heard.append("x"), now)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        assert sum(pool.map(tell, range(AT_ONCE))) == 1
+    assert heard == ["x"]
+    assert kept.told("2026-11") == {"2026-11/x"}
+    assert not kept.tell_once("2026-11/x", lambda: heard.append("x"), now + 2 * LEASE)
