@@ -10,6 +10,8 @@ from itertools import groupby
 
 from groundplan.gate.figures import Change, Share, Z
 
+LEAST_YES = 0.5  # a score that says yes, for metrics that ask for a word and not for an order
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -38,6 +40,13 @@ def average_precision(scores: Sequence[float], truths: Sequence[bool]) -> float:
     return total / found
 
 
+def f1(scores: Sequence[float], truths: Sequence[bool]) -> float:
+    """The harmonic mean of precision and recall, where a score of LEAST_YES or more says yes."""
+    said = [score >= LEAST_YES for score in scores]
+    found = sum(yes and truth for yes, truth in zip(said, truths, strict=True))
+    return 2 * found / (sum(said) + sum(truths))
+
+
 def _tied(scores: Sequence[float], truths: Sequence[bool]) -> list[tuple[int, int]]:
     """How many of each kind have a score, from the lowest score to the highest."""
     ranked = sorted(zip(scores, truths, strict=True))
@@ -57,8 +66,19 @@ def _average_precision_error(value: float, positives: int, _: int) -> float:
     return math.sqrt(value * (1 - value) / positives)
 
 
+def _f1_error(value: float, positives: int, _: int) -> float:
+    """Wald's: what was found is a share of all that is yes or was said to be, and F1 a function of that share.
+
+    That is taken for no more than the true yeses, so the interval is wider rather than narrower.
+    https://arxiv.org/abs/2309.14621
+    """
+    part = value / (2 - value)
+    return 2 / (1 + part) ** 2 * math.sqrt(part * (1 - part) / positives)
+
+
 SCORED: Mapping[str, Scored] = {
     "average_precision": Scored(average_precision, _average_precision_error),
+    "f1": Scored(f1, _f1_error),
     "roc_auc": Scored(roc_auc, _roc_auc_error),
 }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 
 from groundplan.gate import HeldOut, Sample, Speed, Verdict, judge, page
-from groundplan.gate.scores import average_precision, roc_auc
+from groundplan.gate.scores import SCORED, average_precision, f1, roc_auc, scored
 from groundplan.planner import Market
 from groundplan.prices import read_prices
 from groundplan.refusal import BadInput
@@ -68,7 +68,44 @@ def test_the_metrics_are_those_of_scikit_learn_also_where_scores_are_tied(given_
     assert average_precision(numbers, truths) == pytest.approx(ORACLE.average_precision_score(truths, numbers))
 
 
-@pytest.mark.parametrize("metric", ["average_precision", "roc_auc"])
+@given(scores)
+def test_f1_is_that_of_scikit_learn_for_answers_and_for_scores_that_say_yes_from_a_half_on(
+    given_: list[tuple[int, bool]],
+) -> None:
+    numbers, truths = [one / 6 for one, _ in given_], [truth for _, truth in given_]
+    assume(any(truths))
+    said = [one >= 0.5 for one in numbers]
+    assert (
+        f1(numbers, truths)
+        == f1([float(one) for one in said], truths)
+        == pytest.approx(ORACLE.f1_score(truths, said, zero_division=0))
+    )
+
+
+def test_the_interval_of_f1_holds_the_true_one_at_least_as_often_as_it_says() -> None:
+    """A model that finds 70 of 100 yeses, and says yes to 5 of 100 noes, of which there are twice as many."""
+    chance, held = random.Random(11), 0  # noqa: S311
+    truths = [at % 3 == 0 for at in range(300)]
+    meant = 2 * 0.7 * 100 / (0.7 * 100 + 0.05 * 200 + 100)
+    for _ in range(400):
+        given_ = [float(chance.random() < (0.7 if truth else 0.05)) for truth in truths]
+        found = scored(SCORED["f1"], given_, truths)
+        held += found.low <= meant <= found.high
+    assert held >= 0.95 * 400
+
+
+def test_a_model_that_misses_more_or_cries_wolf_more_than_the_one_that_serves_is_stopped() -> None:
+    right: list[str | None] = [str(int(truth)) for truth, _ in SAMPLES]
+    misses: list[str | None] = ["0" if at % 50 == 0 else one for at, one in enumerate(right)]
+    cries: list[str | None] = ["1" if at % 50 == 1 else one for at, one in enumerate(right)]
+    assert judged(right, misses, workload=workload("f1")).passed
+    for worse in (misses, cries):
+        verdict = judged(worse, right, workload=workload("f1"))
+        assert "more than the 0 tolerated" in verdict.rows[0].reasons[0]
+        assert judged(worse, worse, workload=workload("f1")).passed
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "f1", "roc_auc"])
 def test_the_workloads_own_metric_is_what_is_judged(metric: str) -> None:
     verdict = judged(answers(0), workload=workload(metric))
     assert verdict.passed, verdict.failures
@@ -78,7 +115,7 @@ def test_the_workloads_own_metric_is_what_is_judged(metric: str) -> None:
     assert overall.candidate.right is None
     assert overall.candidate.low < overall.candidate.value <= overall.candidate.high
     assert overall.baseline
-    assert overall.baseline.value == (0.5 if metric == "roc_auc" else 0.1)
+    assert overall.baseline.value == {"average_precision": 0.1, "f1": 2 / 11, "roc_auc": 0.5}[metric]
     assert metric in page(verdict, [], lineage="none", written="now")
 
 
