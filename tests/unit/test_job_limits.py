@@ -12,7 +12,7 @@ from groundplan.execution_policy import boundary_policy
 from groundplan.job_limits import Limits, has_local_storage, job_denials, refuse_outside
 from groundplan.refusal import BadInput
 from groundplan.training_request import LaunchDefaults
-from groundplan.workload import read_workload
+from groundplan.workload import Gate, read_workload
 
 ROOT = Path(__file__).parents[2]
 LIMITS = Limits(instance_types=("ml.m5.large", "ml.g5.xlarge"), max_runtime_seconds=1800)
@@ -48,6 +48,15 @@ def test_a_workload_outside_the_limits_is_refused_by_file_and_field(outside: Out
     assert "environments/dev.toml" in said
     for part in outside.telling:
         assert part in said
+
+
+def test_the_machine_on_which_models_are_judged_is_an_admitted_one_that_runs_jobs() -> None:
+    workload = read_workload(ROOT, "digit-reader")
+    gate = workload.gate.model_copy(update={"instance_type": "ml.c5.9xlarge"})
+    with pytest.raises(BadInput, match=r"gate\.instance_type: 'ml\.c5\.9xlarge'"):
+        refuse_outside(LIMITS, "environments/dev.toml", [workload.model_copy(update={"gate": gate})])
+    with pytest.raises(ValueError, match="AWS trains on no Inferentia"):
+        Gate.model_validate({"instance_type": "ml.inf2.xlarge"})
 
 
 def test_every_kind_of_job_is_denied_outside_the_network_unencrypted_too_big_or_too_long() -> None:
