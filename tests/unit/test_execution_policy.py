@@ -62,10 +62,6 @@ def test_the_boundary_holds_no_iam_but_roles_for_jobs_and_the_policy_that_denies
     assert job_roles["Action"] == ["iam:PassRole"]
     assert job_roles["Resource"].endswith(":role/*-training")
     assert job_roles["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    # The gateway's role alone becomes another: the one that invokes models.
-    assert models["Action"] == ["sts:AssumeRole", "sts:TagSession"]
-    assert models["Resource"] == names.roles(names.environment.accounts.ai, names.models_role())
-    assert models["Condition"]["ArnEquals"]["aws:PrincipalArn"].endswith(f":role/{names.gateway_role()}")
     # AWS Budgets attaches by a role of ours, and what it attaches can only deny.
     assert spending["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
     assert spending["Condition"]["ArnLike"]["iam:PolicyARN"].endswith(":policy/groundplan-dev-deny-spending")
