@@ -11,6 +11,7 @@ import pytest
 
 from groundplan.catalogue import Catalogue
 from groundplan.environment import Environment, read_environment
+from groundplan.evaluation import Made, Question, evaluation_request
 from groundplan.governance import OrganizationPolicy, policies
 from groundplan.names import Names
 from groundplan.training_request import Inputs, LaunchDefaults, build_request
@@ -414,20 +415,27 @@ def test_an_ordinary_call_of_the_platform_is_let_through(made: tuple[Organizatio
     assert refusal(made, call) is None
 
 
-def test_training_is_asked_for_as_the_policies_want_it(made: tuple[OrganizationPolicy, ...]) -> None:
+def test_trainings_and_evaluations_are_asked_for_as_the_policies_want_it(
+    made: tuple[OrganizationPolicy, ...],
+) -> None:
     workload = read_workload(ROOT, "digit-reader")
     defaults = LaunchDefaults("role", "image", "s3://bucket", "key", ["subnet-1"], ["sg-1"], {})
     inputs = Inputs("code", "digest", "commit", "data", "manifest", "root", "environment", "kit")
-    request = build_request(workload, "prod", defaults, inputs, job_suffix="1")
-    keys = {
-        "sagemaker:InstanceTypes": [request["ResourceConfig"]["InstanceType"]],
-        "sagemaker:VolumeKmsKey": request["ResourceConfig"].get("VolumeKmsKeyId"),
-        "sagemaker:OutputKmsKey": request["OutputDataConfig"].get("KmsKeyId"),
-        "sagemaker:MaxRuntimeInSeconds": str(request["StoppingCondition"]["MaxRuntimeInSeconds"]),
-        "sagemaker:VpcSubnets": request["VpcConfig"]["Subnets"],
-        "sagemaker:VpcSecurityGroupIds": request["VpcConfig"]["SecurityGroupIds"],
-    }
-    assert refusal(made, Call(SAGEMAKER + "TrainingJob", keys=keys)) is None
+    model = Made("run", workload.name, "s3://bucket/model", "0" * 64, "s3://bucket/code", "", None, "", None, {})
+    question = Question("s3://lake/requests.jsonl", "", 1, "s3://bucket/answer.py")
+    for request in (
+        build_request(workload, "prod", defaults, inputs, job_suffix="1"),
+        evaluation_request(workload, "prod", defaults, model, question, job_suffix="1", max_runtime_seconds=3600),
+    ):
+        keys = {
+            "sagemaker:InstanceTypes": [request["ResourceConfig"]["InstanceType"]],
+            "sagemaker:VolumeKmsKey": request["ResourceConfig"].get("VolumeKmsKeyId"),
+            "sagemaker:OutputKmsKey": request["OutputDataConfig"].get("KmsKeyId"),
+            "sagemaker:MaxRuntimeInSeconds": str(request["StoppingCondition"]["MaxRuntimeInSeconds"]),
+            "sagemaker:VpcSubnets": request["VpcConfig"]["Subnets"],
+            "sagemaker:VpcSecurityGroupIds": request["VpcConfig"]["SecurityGroupIds"],
+        }
+        assert refusal(made, Call(SAGEMAKER + "TrainingJob", keys=keys)) is None
 
 
 def test_services_with_one_endpoint_for_the_world_are_reached_from_any_region(
