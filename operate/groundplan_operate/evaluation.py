@@ -62,7 +62,7 @@ def answer_requests(
         _check(accounts, made)
     question = _question(accounts, workload, held_out)
     seconds = min(LONGEST_SECONDS, accounts.environment.limits.max_runtime_seconds)
-    suffix = f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"[:-3]
+    now = datetime.now(UTC)
     requests = [
         evaluation_request(
             workload,
@@ -70,10 +70,11 @@ def answer_requests(
             defaults,
             made,
             question,
-            job_suffix=suffix,
+            # A name each, also where both are the same model, byte by byte.
+            job_suffix=f"{now + timedelta(milliseconds=at):%Y%m%d%H%M%S%f}"[:-3],
             max_runtime_seconds=seconds,
         )
-        for made in models
+        for at, made in enumerate(models)
     ]
     for request in requests:
         refuse_invalid(request)

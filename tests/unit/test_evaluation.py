@@ -266,6 +266,8 @@ class FakeSageMaker:
                 {"Error": {"Code": "ValidationException", "Message": self.refuses}}, "CreateTrainingJob"
             )
         name, base = given["TrainingJobName"], self.folder / given["TrainingJobName"]
+        if name in self.jobs:
+            raise refusal(f"a training job named {name} exists")
         for channel in given["InputDataConfig"]:
             self._download(channel, base / "input/data" / channel["ChannelName"])
         for folder in ("model", "output"):
@@ -340,6 +342,12 @@ def test_the_candidate_and_the_version_in_service_answer_on_machines_of_their_ow
     assert candidate.speed.machine == "ml.m5.large"
     assert len(aws.sagemaker.asked) == len(aws.told) == 2
     assert aws.sagemaker.stopped == []
+
+
+def test_a_model_that_is_the_one_in_service_byte_by_byte_is_judged_like_any_other(aws: Any) -> None:
+    candidate, serving = aws.ask(replace(made(), name="again"), made())
+    assert candidate.answers == serving.answers == MEANT
+    assert len(aws.sagemaker.jobs) == 2
 
 
 def test_a_failed_job_is_refused_with_its_reason_and_the_other_is_stopped(aws: Any) -> None:
