@@ -88,14 +88,15 @@ def test_every_role_and_policy_has_the_companys_path_and_boundary(adopted: Templ
 
 
 def test_the_lake_admits_the_roles_below_the_companys_path(adopted: Templates) -> None:
-    admitted = [
-        statement["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    admitted = {
+        condition["aws:PrincipalArn"]
         for policy in of_type(adopted, "AWS::S3::BucketPolicy")
         for statement in policy["PolicyDocument"]["Statement"]
-        if "aws:PrincipalArn" in str(statement)
-    ]
-    assert admitted
-    assert set(admitted) == {"arn:aws:iam::777788889999:role/ai/platform/groundplan-dev-*-training"}
+        for condition in statement.get("Condition", {}).values()
+        if "aws:PrincipalArn" in condition
+    }
+    below = "arn:aws:iam::777788889999:role/ai/platform/groundplan-dev-*"
+    assert admitted == {f"{below}-training", f"{below}-evaluation"}
 
 
 def test_the_companys_tags_are_on_every_bucket_role_and_job(adopted: Templates) -> None:

@@ -113,17 +113,23 @@ def test_the_catalogue_says_what_the_declaration_says(assembly: Any, zone: str, 
     assert type(table).model_validate_json(found["Parameters"]["declaration"]) == table
 
 
-def test_training_reads_curated_and_features_and_neither_raw_nor_quarantine(assembly: Any) -> None:
-    ai = assembly.environment.accounts.ai
+def test_training_reads_curated_and_features_evaluations_held_out_sets_and_nobody_of_ai_the_rest(
+    assembly: Any,
+) -> None:
+    ai, names = assembly.environment.accounts.ai, assembly.names
     if ai == assembly.environment.accounts.data:
         pytest.skip("one account")
-    opened = {
-        resource["Properties"]["Bucket"]["Ref"]
-        for stack, _, resource in assembly.resources("AWS::S3::BucketPolicy")
-        if stack == "DataLake" and f"{ai}:root" in json.dumps(resource)
-    }
     buckets = {logical_id: bucket for _, logical_id, bucket in assembly.resources("AWS::S3::Bucket")}
-    assert {buckets[logical_id]["Properties"]["BucketName"] for logical_id in opened} == {
-        assembly.names.lake_bucket("curated"),
-        assembly.names.lake_bucket("features"),
+    opened: dict[str, set[str]] = {}
+    for stack, _, resource in assembly.resources("AWS::S3::BucketPolicy"):
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+            if stack == "DataLake" and f"{ai}:root" in json.dumps(statement["Principal"]):
+                who = (
+                    json.dumps(statement["Condition"]["ArnLike"]["aws:PrincipalArn"]).rpartition("-")[2].strip('"]})')
+                )
+                bucket = buckets[resource["Properties"]["Bucket"]["Ref"]]["Properties"]["BucketName"]
+                opened.setdefault(who, set()).add(bucket)
+    assert opened == {
+        "training": {names.lake_bucket("curated"), names.lake_bucket("features")},
+        "evaluation": {names.lake_bucket("evaluation")},
     }
