@@ -211,7 +211,7 @@ def test_answers_and_samples_are_as_many() -> None:
 
 def test_a_metric_that_answers_alone_cannot_show_is_refused() -> None:
     of = workload().model_copy(update={"key_metric": "loss"})
-    with pytest.raises(BadInput, match=r"key_metric: 'loss'.*accuracy, average_precision, roc_auc"):
+    with pytest.raises(BadInput, match=r"key_metric: 'loss'.*accuracy, average_precision, f1, roc_auc"):
         judged({}, workload=of, reported={"loss": 0.1})
 
 
