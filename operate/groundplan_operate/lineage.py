@@ -45,13 +45,7 @@ def lineage(subject: str, environment_name: str, page: Path | None, as_json: boo
     """
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
-    try:
-        answer = ask(accounts, subject)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-        first = f"it does not exist; deploy the environment first: make deploy ENV={environment_name}"
-        raise bad("", "lineage table", accounts.names.lineage_table(), first) from None
+    answer = ask(accounts, subject)
     if page:
         _write(page, picture(answer.family, answer.runs, where=f"Environment {environment_name}"))
     if as_json:
@@ -86,10 +80,20 @@ class Answer:
 
 
 def ask(accounts: Accounts, subject: str) -> Answer:
-    """Raises BadInput when nothing is known of the subject.
+    """Raises BadInput when nothing is known of the subject, and where the environment is not deployed.
 
     Two queries whatever the depth, and one request for what is recorded of a hundred nodes.
     """
+    try:
+        return _ask(accounts, subject)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        first = f"it does not exist; deploy the environment first: make deploy ENV={accounts.environment.name}"
+        raise bad("", "lineage table", accounts.names.lineage_table(), first) from None
+
+
+def _ask(accounts: Accounts, subject: str) -> Answer:
     table, node = _table(accounts), _node(accounts, subject)
     if node.startswith("workload/"):
         runs = [state.record for state in table.runs_of(node.partition("/")[2])]
@@ -103,7 +107,7 @@ def ask(accounts: Accounts, subject: str) -> Answer:
         runs = [recorded[name] for name in (node, *_named(above)) if name.startswith("run/") and name in recorded]
     if not (runs or above or below or states):
         if node == f"run/{subject}" and "/" not in subject:
-            return ask(accounts, f"workload/{subject}")  # a workload whose folder is gone keeps its history
+            return _ask(accounts, f"workload/{subject}")  # a workload whose folder is gone keeps its history
         raise _unknown(accounts, subject)
     return Answer(node, family(of, above, below, states), [run_as_json(run) for run in runs])
 

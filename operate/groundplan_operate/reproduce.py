@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from groundplan.json_value import mapping
 from groundplan.manifest import Manifest
 from groundplan.model_package import Package
 from groundplan.prices import read_prices
-from groundplan.refusal import Refused
+from groundplan.refusal import Refused, bad
 from groundplan.run_record import RunRecord
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
@@ -54,6 +55,8 @@ def reproduce(subject: str, environment_name: str, tolerance: float, as_json: bo
     altered is named, and nothing is run. Then the same request is made under another name and with checkpoints of
     its own, and the models are compared file by file; where a byte differs, the metrics.
     """
+    if math.isnan(tolerance):  # which lies in every range
+        raise bad("", "--tolerance", "nan", "allowed: a number from 0 to 1")
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
     show: Callable[[str], None] = (lambda _: None) if as_json else click.echo

@@ -13,6 +13,7 @@ from groundplan_operate.pins import served_here
 
 # All that is deployed from the tooling account. Governance, where there is one, a person makes elsewhere.
 STACKS = "!(Governance)"
+_ENDED = "Subprocess exited with error"  # cdk of the app, which has said why on the lines before
 
 
 def run_cdk(
@@ -87,7 +88,9 @@ def _why(log: Path, status: int, lines: Sequence[str]) -> str:
     log.parent.mkdir(exist_ok=True)
     log.write_text("\n".join(lines) + "\n")
     telling = [
-        line.strip() for line in lines if "❌" in line or "rror" in line or "failed" in line or "allowed" in line
+        line.strip()
+        for line in lines
+        if ("❌" in line or "rror" in line or "failed" in line or "allowed" in line) and _ENDED not in line
     ]
     spoken = [line.strip() for line in lines if line.strip()]
     failed = [" ".join(line.split()) for line in lines if "_FAILED " in line][:1]  # what came first is the cause

@@ -72,6 +72,11 @@ def verify(
     root = repository()
     workload = read_trained_workload(root, workload_name)
     accounts = Accounts(root, read_environment(root, environment_name))
+    # What cannot be used is said before models are asked, which takes minutes.
+    if version:
+        checked_version(version, "--version")
+    if html and not html.absolute().parent.is_dir():
+        raise bad("", "--html", str(html), "allowed: a file in a folder that is there")
     lake = accounts
     if origin:
         if candidate:
@@ -82,7 +87,7 @@ def verify(
         found = find_candidate(accounts, workload, candidate)
     verdict, text, package = judge_and_register(accounts, workload, found, lake, version)
     if html:
-        html.write_text(text, encoding="utf-8")
+        _write(html, text)
     if as_json:
         click.echo(json.dumps(verdict.as_json() | {"model_package": package and _as_json(package)}, indent=2))
     else:
@@ -267,6 +272,14 @@ def _keep_card(accounts: Accounts, content: str, of: Properties) -> tuple[str, s
     s3 = accounts.client("s3", "ai")
     s3.put_object(Bucket=bucket, Key=key, Body=content.encode(), ContentType="application/json")
     return url, hashlib.sha256(content.encode()).hexdigest()
+
+
+def _write(html: Path, text: str) -> None:
+    try:
+        html.write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or "it cannot be written"
+        raise bad("", "--html", str(html), f"{reason}; allowed: a file that can be written") from None
 
 
 def _as_json(package: Package) -> dict[str, Any]:

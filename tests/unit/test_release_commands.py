@@ -1,0 +1,61 @@
+"""What the commands of a release cannot use is said before anything runs, and what went wrong is."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from groundplan.environment import read_environment
+from groundplan.refusal import BadInput, Refused
+from groundplan_operate import toolkit
+from groundplan_operate.accounts import Accounts
+from groundplan_operate.lineage import ask
+from groundplan_operate.reproduce import reproduce
+from groundplan_operate.verify import verify
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "said"),
+    [
+        (verify, ["digit-reader", "--version", "1.x"], "--version: '1.x'.*semver"),
+        (
+            verify,
+            ["digit-reader", "--html", "nowhere/page.html"],
+            "--html: 'nowhere/page.html'.*a folder that is there",
+        ),
+        (reproduce, ["digit-reader-1.0.0", "--tolerance", "nan"], "--tolerance: 'nan'.*from 0 to 1"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused_before_aws_is_asked(
+    command: Any, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("GROUNDPLAN_LOCAL_STATE", str(tmp_path))  # where nothing runs, which is Refused
+    with pytest.raises(BadInput, match=said):
+        command.main(arguments, standalone_mode=False)
+
+
+def test_where_nothing_is_deployed_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "embedded")
+    monkeypatch.setattr(Accounts, "endpoint_url", None)
+    monkeypatch.setattr(Accounts, "session", lambda *_: boto3.Session(region_name="us-east-1"))
+    with mock_aws(), pytest.raises(BadInput, match=r"groundplan-local-lineage.*make deploy ENV=local"):
+        ask(Accounts(ROOT, read_environment(ROOT, "local")), "digit-reader")
+
+
+def test_what_the_app_refused_is_said_and_not_that_it_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for file in ("node_modules/.bin/cdk", ".venv/bin/node"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    refused = "release.local.toml: candidate: '1.1.0' is not allowed; serverless has no shadow variant"
+    lines = [refused, "python app.py: Subprocess exited with error 2"]
+    monkeypatch.setattr(toolkit, "_piped", lambda *_: (1, lines))
+    accounts: Any = SimpleNamespace(root=tmp_path, variables=lambda _account: {})
+    with pytest.raises(Refused, match="no shadow variant"):
+        toolkit.run_cdk(accounts, ["deploy"], show=print, with_app=False)
