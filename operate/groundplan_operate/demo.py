@@ -19,7 +19,7 @@ from groundplan_operate.bootstrap import ACCOUNTS
 from groundplan_operate.candidate import find_candidate
 from groundplan_operate.demo_bill import show_bill
 from groundplan_operate.demo_gateway import show_gateway
-from groundplan_operate.deploy import deploy_environment
+from groundplan_operate.deploy import alone, deploy_environment
 from groundplan_operate.experiments import LoggedRun, logged_run
 from groundplan_operate.follow import outcome
 from groundplan_operate.held_out import current_held_out
@@ -94,9 +94,10 @@ def _release(accounts: Accounts, workload: Workload, job: str, console: Console)
     console.rule("It is approved, and released")
     package, _ = decide(accounts, package.name, "Approved", "")
     click.echo(f"approved by {decision_of(package).by} (simulated)")
-    was = read_release(accounts.root, workload.name, accounts.environment)
-    release, changed = release_package(accounts, workload, package)
-    serve(accounts, workload, release, was if changed else release, click.echo)
+    with alone(accounts.root, accounts.environment.name):
+        was = read_release(accounts.root, workload.name, accounts.environment)
+        release, changed = release_package(accounts, workload, package)
+        serve(accounts, workload, release, was if changed else release, click.echo)
     click.echo(f"{release_file(workload.name, accounts.environment.name)} pins {package.name}")
 
     console.rule("The endpoint reads a digit")

@@ -19,6 +19,7 @@ from groundplan.release import (
 )
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.deploy import alone
 from groundplan_operate.model_registry import check_package, find
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.pins import in_registry
@@ -52,14 +53,15 @@ def promote(
         raise bad("", "--reason", "nothing", "--again needs it: why, in 10 to 300 characters")
     said = checked_why(reason, "--reason") if reason else None
     workload, package = find(accounts, subject)
-    was = read_release(root, workload.name, accounts.environment)
     if shadow and again:
         raise bad("", "--again", "--shadow", "a version that was rolled back is released again, or not at all")
-    if shadow:
-        release, changed = shadow_package(accounts, workload, package)
-    else:
-        release, changed = release_package(accounts, workload, package, again=again, reason=said)
-    serve(accounts, workload, release, was if changed else release, partial(click.echo, err=as_json))
+    with alone(root, environment_name):  # what another deployment reads is never a pin that may be taken back
+        was = read_release(root, workload.name, accounts.environment)
+        if shadow:
+            release, changed = shadow_package(accounts, workload, package)
+        else:
+            release, changed = release_package(accounts, workload, package, again=again, reason=said)
+        serve(accounts, workload, release, was if changed else release, partial(click.echo, err=as_json))
     told(accounts, workload, release, changed=changed, as_json=as_json)
 
 

@@ -10,6 +10,7 @@ from groundplan.release import read_release, release_file
 from groundplan.workload import read_trained_workload, workload_names
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.changes import changed_files
+from groundplan_operate.deploy import alone
 from groundplan_operate.options import in_environment, repository
 from groundplan_operate.pins import refuse_altered_pins
 from groundplan_operate.serve import serve
@@ -30,13 +31,14 @@ def release(since: str, environment_name: str) -> None:
     if not workloads:
         click.echo(f"no pin of {environment_name} was changed since {since}: nothing is deployed")
         return
-    refuse_altered_pins(accounts, workloads)
-    for workload in workloads:
-        pin = read_release(root, workload.name, accounts.environment)
-        if pin is None:
-            raise Refused(f"{release_file(workload.name, environment_name)} is not there any more")
-        serve(accounts, workload, pin, pin, click.echo, asks=False)
-        click.echo(f"{workload.name}: {pin.version} serves in {environment_name}")
+    with alone(root, environment_name):
+        refuse_altered_pins(accounts, workloads)
+        for workload in workloads:
+            pin = read_release(root, workload.name, accounts.environment)
+            if pin is None:
+                raise Refused(f"{release_file(workload.name, environment_name)} is not there any more")
+            serve(accounts, workload, pin, pin, click.echo, asks=False)
+            click.echo(f"{workload.name}: {pin.version} serves in {environment_name}")
 
 
 def pinned_since(root: Path, since: str, environment_name: str) -> list[str]:

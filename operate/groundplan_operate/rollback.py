@@ -10,6 +10,7 @@ from groundplan.refusal import Refused, bad
 from groundplan.release import Release, checked_why, read_release, release_file, write_release
 from groundplan.workload import Workload, read_trained_workload
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.deploy import alone
 from groundplan_operate.model_registry import ModelRegistry, check_package
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.promote import told
@@ -31,9 +32,11 @@ def rollback(workload_name: str, environment_name: str, reason: str, as_json: bo
     root = repository()
     accounts = Accounts(root, read_environment(root, environment_name))
     workload = read_trained_workload(root, workload_name)
-    was = read_release(root, workload.name, accounts.environment)
-    release = roll_back(accounts, workload, checked_why(reason, "--reason"))
-    serve(accounts, workload, release, was, partial(click.echo, err=as_json))
+    said = checked_why(reason, "--reason")
+    with alone(root, environment_name):
+        was = read_release(root, workload.name, accounts.environment)
+        release = roll_back(accounts, workload, said)
+        serve(accounts, workload, release, was, partial(click.echo, err=as_json))
     told(accounts, workload, release, changed=True, as_json=as_json)
 
 

@@ -13,7 +13,6 @@ from groundplan.release import Release, release_file, write_release
 from groundplan.serving.design import design
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
-from groundplan_operate.deploy import alone
 from groundplan_operate.toolkit import run_cdk
 
 SENT_BACK = "UPDATE_ROLLBACK_COMPLETE"
@@ -29,7 +28,7 @@ def serve(
     *,
     asks: bool = True,
 ) -> None:
-    """Deploy what `release`, which is pinned, says.
+    """Deploy what `release`, which is pinned, says; the caller is `alone`, and was before the pin was written.
 
     When that fails, `was` is pinned again before Refused is raised: the pin says what serves. A version that
     CloudFormation sent back, on an alarm of its endpoint for one, is remembered as withdrawn. In AWS it asks before
@@ -44,8 +43,7 @@ def serve(
     before = _stack(accounts, workload)
     show(f"cdk deploy Serving-{workload.name}, environment {accounts.environment.name}")
     try:
-        with alone(accounts.root, accounts.environment.name):
-            _deploy(accounts, workload, show, asks=asks)
+        _deploy(accounts, workload, show, asks=asks)
     except (Refused, KeyboardInterrupt) as error:
         why = " ".join(str(error).split()) or "it was interrupted"
         after = _stack(accounts, workload)

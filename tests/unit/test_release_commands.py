@@ -10,8 +10,12 @@ from moto import mock_aws
 
 from groundplan.environment import read_environment
 from groundplan.refusal import BadInput, Refused
+from groundplan.workload import read_workload
+from groundplan_operate import promote as promote_module
+from groundplan_operate import rollback as rollback_module
 from groundplan_operate import toolkit
 from groundplan_operate.accounts import Accounts
+from groundplan_operate.deploy import alone
 from groundplan_operate.lineage import ask
 from groundplan_operate.reproduce import reproduce
 from groundplan_operate.verify import verify
@@ -37,6 +41,29 @@ def test_an_option_that_cannot_be_used_is_refused_before_aws_is_asked(
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("GROUNDPLAN_LOCAL_STATE", str(tmp_path))  # where nothing runs, which is Refused
     with pytest.raises(BadInput, match=said):
+        command.main(arguments, standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "writes"),
+    [
+        (promote_module, ["digit-reader-1.0.0"], "release_package"),
+        (promote_module, ["digit-reader-1.0.0", "--shadow"], "shadow_package"),
+        (rollback_module, ["digit-reader", "--reason", "it reads ones as sevens"], "roll_back"),
+    ],
+)
+def test_while_another_deployment_reads_the_pins_none_is_written(
+    module: Any, arguments: list[str], writes: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def written(*_: Any, **__: Any) -> None:
+        raise AssertionError("the pin was written")
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("GROUNDPLAN_LOCAL_STATE", str(tmp_path))
+    monkeypatch.setattr(module, "find", lambda *_: (read_workload(ROOT, "digit-reader"), None), raising=False)
+    monkeypatch.setattr(module, writes, written)
+    command = getattr(module, module.__name__.rpartition(".")[2])
+    with alone(ROOT, "local"), pytest.raises(Refused, match="another deployment of local is under way"):
         command.main(arguments, standalone_mode=False)
 
 
