@@ -1,7 +1,7 @@
 """How functions are invoked when nobody waits for the answer: retries, dead letters, destinations, error names.
 
-ministack retries what its API invokes, but neither what EventBridge delivers nor what is undeliverable, and it puts
-the record of a destination into dead-letter queues, where AWS puts the event itself.
+ministack retries what its API invokes, but neither what EventBridge and SNS deliver nor what is undeliverable, and it
+puts the record of a destination into dead-letter queues, where AWS puts the event itself.
 """
 
 import json
@@ -19,9 +19,13 @@ from groundplan_local.joints import joint, mend
 
 LAMBDA = "ministack.services.lambda_svc"
 EVENTS = "ministack.services.eventbridge"
+SNS = "ministack.services.sns"
 # AWS waits one minute before the first retry and two before the second.
 RETRY_SECONDS = 0.2
 RETRIES = 2
+# Whoever finds no execution free waits for one, on AWS up to six hours:
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+THROTTLED_SECONDS = 120.0
 EXCEPTION = re.compile(r"([A-Za-z_][\w.]*)(:|$)")
 MAX_ERROR = 1024  # characters of an error message in an attribute
 
@@ -33,6 +37,7 @@ def install() -> None:
     mend(LAMBDA, "invoke_async_with_retry", invoke_later)
     mend(LAMBDA, "_execute_function_warm", _naming_errors(joint(LAMBDA, "_execute_function_warm")))
     mend(EVENTS, "_dispatch_to_lambda", _deliver_to_function)
+    mend(SNS, "_deliver_to_lambda", _deliver_from_topic)
     mend(EVENTS, "_invoke_target", _with_dead_letters(joint(EVENTS, "_invoke_target")))
 
 
@@ -46,13 +51,13 @@ def _invoke(function: Mapping[str, Any], event: Any) -> None:
     config = _invoke_config(function)
     retries = int(config.get("MaximumRetryAttempts", RETRIES))
     result: Mapping[str, Any] = {}
+    throttled_until = time.monotonic() + THROTTLED_SECONDS
     for attempt in range(retries + 1):
         time.sleep(RETRY_SECONDS if attempt else 0)
-        try:
-            result = joint(LAMBDA, "_execute_function_with_config_scope")(function, event)
-        except Exception as error:
-            logger.exception("invocation of %s", arn)
-            result = {"error": True, "body": {"errorType": type(error).__name__, "errorMessage": str(error)}}
+        result = _execute(function, event)
+        while result.get("throttle") and time.monotonic() < throttled_until:
+            time.sleep(RETRY_SECONDS)
+            result = _execute(function, event)
         if not (result.get("error") or result.get("throttle")):
             break
     failed = bool(result.get("error") or result.get("throttle"))
@@ -70,6 +75,14 @@ def _invoke(function: Mapping[str, Any], event: Any) -> None:
             send(destination, json.dumps(_record(arn, event, result, retries + 1 if failed else 1)), {})
     except Exception:
         logger.exception("the event of %s could not be put aside", arn)
+
+
+def _execute(function: Mapping[str, Any], event: Any) -> Mapping[str, Any]:
+    try:
+        return joint(LAMBDA, "_execute_function_with_config_scope")(function, event)
+    except Exception as error:
+        logger.exception("invocation of %s", function["config"]["FunctionArn"])
+        return {"error": True, "body": {"errorType": type(error).__name__, "errorMessage": str(error)}}
 
 
 def _invoke_config(function: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -131,6 +144,16 @@ def _deliver_to_function(arn: str, payload: str) -> None:
     """EventBridge invokes its functions asynchronously, as every caller that does not wait."""
     function, config, _ = joint(LAMBDA, "_get_func_record_for_ref")(arn)
     invoke_later(joint(LAMBDA, "_execution_record_for_config")(function, config), json.loads(payload))
+
+
+def _deliver_from_topic(arn: str, envelope: str, _topic: str, subscription: str, *_: Any) -> None:
+    """SNS invokes its functions so, too."""
+    record = {"EventVersion": "1.0", "EventSubscriptionArn": subscription, "EventSource": "aws:sns"}
+    event = {"Records": [record | {"Sns": json.loads(envelope)}]}
+    if _exists(arn):
+        _deliver_to_function(arn, json.dumps(event))
+    else:
+        logger.error("subscription %s: %s does not exist; the message is lost", subscription, arn)
 
 
 def _with_dead_letters(invoke_target: Callable[..., None]) -> Callable[..., None]:

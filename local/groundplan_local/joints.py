@@ -71,7 +71,10 @@ JOINTS: dict[str, dict[str, str | None]] = {
     "ministack.services.s3": {
         "_foreign_bucket_allows": "owner_account, bucket_name, key, method, query_params, caller, headers=",
     },
-    "ministack.services.sns": {"_topics": None},
+    "ministack.services.sns": {
+        "_deliver_to_lambda": "endpoint, envelope, topic_arn, sub_arn, msg_id, raw_message, message_attributes",
+        "_topics": None,
+    },
     "ministack.services.sqs": {"_queue_by_arn": "arn", "_refresh_counts": "q"},
     "ministack.services.stepfunctions": {
         "_AWS_SDK_SERVICE_MAP": None,

@@ -177,3 +177,24 @@ def test_functions_of_the_same_code_read_one_unpacked_folder(embedded_aws: Any) 
     assert len({one["process"] for one in told}) == 3
     assert told[0]["folder"] == told[1]["folder"] != told[2]["folder"]
     assert Path(told[0]["folder"]).is_relative_to(embedded_aws.state / "tmp" / "functions")
+
+
+def test_letters_to_a_function_that_runs_once_at_a_time_wait_for_one_another(embedded_aws: Any, until: Any) -> None:
+    queue = embedded_aws.client("sqs", ACCOUNT).create_queue(QueueName="read-letters")["QueueUrl"]
+    source = (
+        "import time, boto3\n"
+        "def handler(event, context):\n"
+        "    time.sleep(0.8)\n"  # longer than a failure would be tried again
+        "    boto3.client('sqs').send_message(\n"
+        f"        QueueUrl={queue!r}, MessageBody=event['Records'][0]['Sns']['Message'])\n"
+    )
+    reader = make_function(embedded_aws, "reads-letters", source)
+    embedded_aws.client("lambda", ACCOUNT).put_function_concurrency(
+        FunctionName="reads-letters", ReservedConcurrentExecutions=1
+    )
+    sns = embedded_aws.client("sns", ACCOUNT)
+    topic = sns.create_topic(Name="letters")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=reader)
+    for number in range(3):
+        sns.publish(TopicArn=topic, Message=f"letter {number}")
+    until(lambda: waiting(embedded_aws, queue) == 3)
