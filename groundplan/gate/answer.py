@@ -1,10 +1,10 @@
-"""Answers the requests of a held-out set with a model's own inference functions, and measures how long each takes.
+"""Answers the requests of a held-out set as an endpoint of the model would, and measures how long each takes.
 
 Run as a script by the Python of the model's environment, which need hold nothing of Groundplan's, as the one script
-of a training job: `python answer.py /opt/ml CONTENT_TYPE`. Below that folder, `input/data` has the channels `code`
-(with inference.py), `model` (with model.tar.gz) and `requests` (with requests.jsonl, one JSON text a line). What
-becomes the job's model is `answers.jsonl`: one JSON text a line, null where a request failed, and last a report of
-what was run on what: `schema`, sha256 of `model`, `requests` and of each file of `code`, `milliseconds`, `errors`.
+of a training job: `python answer.py /opt/ml CONTENT_TYPE`. Below that folder, `input/data` has the channels `code`,
+`model` (with model.tar.gz, and in it code/inference.py) and `requests` (with requests.jsonl, one JSON text a line).
+What becomes the job's model is `answers.jsonl`: one JSON text a line, null where a request failed, and last a report
+of what was run on what: `schema`, sha256 of `model`, `requests` and of each file of `code`, `milliseconds`, `errors`.
 The true answers are nowhere near.
 """
 
@@ -62,6 +62,14 @@ def unpack(archive: Path, target: Path) -> None:
             path.chmod(0o644 | member.mode & 0o111)
 
 
+def served(model: Path) -> Path:
+    """The inference file that an endpoint answers with: the archive's own, whatever lies in the workload's code."""
+    for file in (model / "code" / INFERENCE, model / INFERENCE):
+        if file.is_file():
+            return file
+    raise ValueError(f"the model: no endpoint can answer with it, as it holds no code/{INFERENCE}; train.py packs it")
+
+
 def load(file: Path) -> Any:
     """The module of an inference file, with the files beside it within reach of its imports."""
     sys.path.insert(0, str(file.parent))
@@ -99,7 +107,7 @@ def main(base: Path, content_type: str) -> None:
     errors: list[str] = []
     with tempfile.TemporaryDirectory() as folder, requests.open(encoding="utf-8") as asked:
         unpack(archive, Path(folder))
-        inference = load(code / INFERENCE)
+        inference = load(served(Path(folder)))
         model = inference.model_fn(folder)
         with target.open("w", encoding="utf-8") as answers:
             for place, line in enumerate(asked):

@@ -70,11 +70,12 @@ MEANT = ["3\n", "7.5\n", None, "12\n"]
 
 
 @cache  # packed once: a gzip knows the time
-def archive(weight: int, **others: bytes) -> bytes:
-    """A model: what its input is multiplied by."""
+def archive(weight: int, inference: str = INFERENCE, **others: bytes) -> bytes:
+    """A model: what its input is multiplied by, and the code that does it."""
+    files = {"weights.json": str(weight).encode(), **({"code/inference.py": inference.encode()} if inference else {})}
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w:gz") as tar:
-        for name, content in {"weights.json": str(weight).encode(), **others}.items():
+        for name, content in {**files, **others}.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
@@ -160,7 +161,7 @@ def answered(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         files = {
             "code/inference.py": inference.encode(),
             f"code/{KIT}": b"kit",
-            "model/model.tar.gz": model or archive(3),
+            "model/model.tar.gz": model or archive(3, inference),
             "requests/requests.jsonl": requests,
         }
         for name, content in files.items():
@@ -188,11 +189,21 @@ def test_the_script_answers_as_the_models_own_functions_do_and_says_on_what_it_r
     assert found.speed.p50_ms <= found.speed.p99_ms
 
 
+def test_what_is_judged_is_what_was_packed_to_serve_and_not_what_lies_in_the_code(
+    answered: Any, tmp_path: Path
+) -> None:
+    done = answered(model=archive(3, INFERENCE.replace("number * weight", "number * weight + 1")))
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "model/answers.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines[:4]] == ["4\n", "8.5\n", None, "13\n"]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"inference": "raise OSError('no such weights')"}, "OSError: no such weights"),
         ({"model": b"no archive"}, "ReadError: "),
+        ({"model": archive(3, "")}, "the model: no endpoint can answer with it, as it holds no code/inference.py"),
         ({"model": archive(3, **{"../../climbs": b""})}, "no file or folder below the archive's own"),
     ],
 )
