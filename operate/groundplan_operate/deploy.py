@@ -1,7 +1,7 @@
 """`groundplan deploy`: start what must run, bootstrap the accounts, deploy every stack."""
 
 import fcntl
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from groundplan.environment import environment_file, read_environment
+from groundplan.environment import Environment, environment_file, read_environment
 from groundplan.job_limits import refuse_outside
 from groundplan.refusal import BadInput, Refused
 from groundplan.workload import Workload, read_workloads
@@ -67,9 +67,9 @@ def _deploy(accounts: Accounts, workloads: Sequence[Workload], show: Callable[[s
     if not environment.embedded_aws:
         # One stack after the other: it asks before it widens permissions.
         run_cdk(accounts, ["deploy", STACKS], afterwards=keep)
-        if environment.organization:
-            show(f"     Governance is deployed in account {environment.organization.management_account} by itself:")
-            show(f"     cdk deploy Governance -c environment={environment.name}")
+        for stack, account in _elsewhere(environment):
+            show(f"     {stack} is deployed in account {account} by itself:")
+            show(f"     cdk deploy {stack} -c environment={environment.name}")
         show(f"done: {environment.name} is deployed")
         return accounts
     lines = run_cdk(
@@ -108,6 +108,14 @@ def alone(root: Path, environment_name: str) -> Generator[None]:
         except BlockingIOError:
             raise Refused(f"another deployment of {environment_name} is under way here; wait for its end") from None
         yield
+
+
+def _elsewhere(environment: Environment) -> Iterator[tuple[str, str]]:
+    """Stacks that nobody reaches from the tooling account, and their accounts."""
+    if environment.organization:
+        yield "Governance", environment.organization.management_account
+    if environment.accounts.payer:
+        yield "Billing", environment.accounts.payer
 
 
 def _quiet(_line: str) -> None:
