@@ -183,6 +183,16 @@ def gather(rows: Iterable[Sequence[Any]], by: Sequence[str]) -> list[Group]:
     ]
 
 
+def untagged(groups: Sequence[Group]) -> Iterator[str]:
+    """A note where no charge has a workload: rarely does nothing run, mostly the bill lacks the tags."""
+    workloads = [group.key["workload"] for group in groups if group.by == "workload"]
+    if workloads and not any(workloads):
+        yield (
+            "no charge has a tag workload, so no workload has a line: AWS puts tags on a bill once the paying "
+            "account has activated them as cost allocation tags (docs/cost.md)"
+        )
+
+
 def text_lines(report: Report) -> Iterator[str]:
     """Totals and the largest groups, for people. Sums of different currencies stand apart."""
     if not report.totals:

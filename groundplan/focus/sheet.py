@@ -12,7 +12,7 @@ KEYS = ("grouped_by", *DIMENSIONS, "month", "region", "provider", "billing_curre
 AMOUNTS = ("billed", "effective", "list", *(f"saved_{cause}" for cause in CAUSES))
 HEADER = (*KEYS, *AMOUNTS, "rows")
 # What makes a spreadsheet take a text for a formula: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and these in full width
 
 
 def cells(report: Report) -> Iterator[tuple[str, ...]]:

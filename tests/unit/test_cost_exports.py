@@ -8,11 +8,13 @@ from typing import Any, NoReturn
 import pytest
 from botocore.exceptions import ClientError
 
+from focus_rows import rows, write
 from groundplan.focus.report import Report
 from groundplan.focus.workloads import Charged
 from groundplan.spend.focus_table import COLUMNS, OLDEST_HOURS, QUERY
 from groundplan.spend.news import Watch
 from groundplan_runtime.handlers.cost_report import make_report
+from groundplan_runtime.integrations.bill import Bill
 from groundplan_runtime.integrations.cost_exports import CostExports
 from groundplan_runtime.integrations.spend_people import People
 from groundplan_runtime.integrations.spend_topic import Topic
@@ -115,6 +117,36 @@ def test_the_report_is_made_of_this_month_and_the_last_one_page_by_page_and_kept
     assert sorted(seen) == sorted(f"costs/{one}" for one in objects if "2026-09" not in one)
     assert made == {"ages": {PAYER: 0}, "files": 6, "report": ["report/report.html"], "told": []}
     assert bucket.kept == {"report/report.html": b"page"}
+
+
+def test_the_report_says_what_its_bills_cannot_tell() -> None:
+    said, objects = list[str](), {key(PAYER, "2026-11", "a.parquet"): NOW}
+
+    def read(_files: object, _into: object, _designed: object, notes: Sequence[str]) -> tuple[Report, list[Charged]]:
+        said[:] = notes
+        return Report([], [], [], []), []
+
+    def notes(*accounts: str) -> list[str]:
+        make_report(exports(Bucket(objects), accounts), read, people(Bucket({})), NOW)
+        return [one for one in said if "ceilings" not in one]
+
+    assert notes(PAYER) == [], "the payer sees all"
+    never, own = notes(PAYER, OTHER)
+    assert never.startswith(f"no bill of account {OTHER} came")
+    assert own.startswith("each account exports its own bill")
+    objects[key(OTHER, "2026-11", "a.parquet")] = NOW - timedelta(hours=OLDEST_HOURS + 1)
+    assert notes(PAYER, OTHER)[0].startswith(f"the newest bill of account {OTHER} is {OLDEST_HOURS + 1} hours old")
+
+
+def test_of_an_export_that_keeps_its_deliveries_only_the_last_counts(tmp_path: Path) -> None:
+    times = ("2026-11-01T02:00:00Z-1111", "2026-11-02T02:00:00Z-2222")
+    objects = dict.fromkeys((key(PAYER, "2026-11", f"{time}/a.csv") for time in times), NOW)
+    files = exports(Bucket(objects)).fetch(NOW, tmp_path)
+    for file, amount in zip(files, ("1", "2"), strict=True):
+        write(file, [row | {"BilledCost": amount} for row in rows(5)])
+    with Bill(files) as bill:
+        (total,) = bill.report().totals
+    assert total.sums.billed == 10, "restated, and not counted twice"
 
 
 def test_the_age_is_told_although_the_report_fails_and_without_a_bill_there_is_no_report() -> None:

@@ -129,7 +129,7 @@ def test_a_browser_shows_the_page_and_runs_nothing_of_it(tmp_path: Path) -> None
 
 def test_a_spreadsheet_runs_nothing_that_a_tag_says(tmp_path: Path) -> None:
     sheet = io.StringIO()
-    formulas = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"]
+    formulas = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\uff1d1"]
     given = [row for at, text in enumerate(formulas) for row in tagged(MONTH[at * 9 : at * 9 + 9], tenant=f"{text}")]
     write_csv(report(tmp_path, given), sheet)
     found = list(csv.DictReader(io.StringIO(sheet.getvalue())))

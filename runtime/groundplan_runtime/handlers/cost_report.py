@@ -84,7 +84,7 @@ def make_report(exports: CostExports, reader: Reader | None, people: People, now
             logger.warning("no report", files=len(files), reader=reader is not None, ages=ages)
             return {"ages": ages, "files": len(files), "report": [], "told": []}
         designed, why_not = exports.designed()
-        report, charged = reader(files, made, designed, [why_not] if why_not else [])
+        report, charged = reader(files, made, designed, [*exports.unseen(ages), *filter(None, [why_not])])
         kept = exports.keep(made)
     told = people.tell(report, charged, designed, now)
     return {"ages": ages, "files": len(files), "report": kept, "told": told}

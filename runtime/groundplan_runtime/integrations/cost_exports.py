@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from groundplan.focus.kept_design import kept_designs
 from groundplan.focus.workloads import Designed
-from groundplan.spend.focus_table import AGE_METRIC, DESIGNS, EXPORTS, METRICS, PARTITION, REPORT
+from groundplan.spend.focus_table import AGE_METRIC, DESIGNS, EXPORTS, METRICS, OLDEST_HOURS, PARTITION, REPORT
 
 _UNKNOWN = f"no ceilings and no estimates: {DESIGNS}"
 NEVER_HOURS = 24.0 * 365  # told for an account of which no bill has ever come: as good as a year
@@ -60,13 +60,27 @@ class CostExports:
         )
         return ages
 
+    def unseen(self, ages: Mapping[str, float]) -> Iterator[str]:
+        """What a report of these bills cannot see, a line each; `ages` are as `tell_age` gives them."""
+        for account, hours in ages.items():
+            if hours >= NEVER_HOURS:
+                yield f"no bill of account {account} came, this month or last: what it costs is not in this report"
+            elif hours > OLDEST_HOURS:
+                yield f"the newest bill of account {account} is {hours:.0f} hours old: what came after is missing"
+        if len(self.accounts) > 1:  # only where no payer exports everything
+            yield (
+                "each account exports its own bill: support, shared discounts, and what other accounts cost are in "
+                "none of them; a paying account named as accounts.payer sees all"
+            )
+
     def fetch(self, now: datetime, into: Path) -> list[Path]:
-        """The files of this month's bill and of the last one's, which is still corrected."""
+        """The files of this month's bill and of the last one's, which is still corrected, in the folders of their
+        deliveries: of an export that keeps earlier ones only the last counts."""
         found: list[Path] = []
         for account in self.accounts:
             for month in months(now):
-                for number, (key, _) in enumerate(self._objects(account, month)):
-                    target = into / account / month / f"{number:04}-{key.rpartition('/')[2]}"
+                for key, _ in self._objects(account, month):
+                    target = into / key
                     target.parent.mkdir(parents=True, exist_ok=True)
                     self.s3.download_file(self.bucket, key, str(target))
                     found.append(target)
