@@ -39,6 +39,7 @@ class Accounts(Values):
     payer: AccountId | None = Field(
         default=None, description="who pays in the organisation; bills and cost allocation tags are there"
     )
+    own_bills: bool = Field(default=False, description="without a payer: a stack for each account's own bill")
 
     def by_name(self) -> dict[str, str]:
         """Name to 12 digits, in a fixed order."""
@@ -148,6 +149,9 @@ class Environment(Values):
             raise Disallowed(value.payer, allowed, field="accounts.payer")
         if value.payer and info.data.get("embedded_aws"):
             raise Disallowed(value.payer, "the embedded AWS bills nobody; remove it", field="accounts.payer")
+        if value.own_bills and (value.payer or info.data.get("embedded_aws")):
+            why = "the payer's bill holds all of them" if value.payer else "the embedded AWS bills nobody"
+            raise Disallowed(True, f"{why}; remove it", field="accounts.own_bills")
         return value
 
     @model_validator(mode="after")
@@ -200,6 +204,13 @@ class Environment(Values):
         """The accounts whose bills are exported to the data account: the payer sees all; without it, each its own."""
         own = dict.fromkeys((self.accounts.application, self.accounts.ai, self.accounts.data))
         return (self.accounts.payer,) if self.accounts.payer else tuple(own)
+
+    def own_bills(self) -> dict[str, str]:
+        """Account name to its 12 digits, of those for whose own bill there is a stack."""
+        if not self.accounts.own_bills:
+            return {}
+        names = {number: name for name, number in reversed(self.account_ids().items())}
+        return {names[number]: number for number in self.exporters()}
 
     def placeholders(self, source: str) -> list[Finding]:
         """A finding for each account id that only stands in for a real one. None for the embedded AWS."""

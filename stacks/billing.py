@@ -4,14 +4,13 @@ import json
 from collections.abc import Sequence
 
 import aws_cdk as cdk
-from aws_cdk import aws_bcmdataexports as exports
 from aws_cdk import aws_ce as ce
 from constructs import Construct
 
 from groundplan.names import Names
-from groundplan.spend.focus_table import EXPORTS, QUERY, TABLE, export_name
+from groundplan.spend.focus_table import export_name
 from groundplan.workload import Workload
-from groundplan_constructs import MonthlyBudget, MonthlyBudgetProps
+from groundplan_constructs import FocusExport, FocusExportProps, MonthlyBudget, MonthlyBudgetProps
 
 LEAST_IMPACT_PERCENT = "50"  # of what was expected
 REGION = "us-east-1"  # of Data Exports, Cost Explorer and Budgets
@@ -44,29 +43,14 @@ class Billing(cdk.Stack):
         self._budgets(workloads)
 
     def _export(self, payer: str) -> None:
-        exports.CfnExport(
+        FocusExport(
             self,
             "Export",
-            export=exports.CfnExport.ExportProperty(
-                name=export_name(self._names.stem),
-                description="FOCUS 1.2",
-                data_query=exports.CfnExport.DataQueryProperty(
-                    query_statement=QUERY, table_configurations={TABLE: {}}
-                ),
-                destination_configurations=exports.CfnExport.DestinationConfigurationsProperty(
-                    s3_destination=exports.CfnExport.S3DestinationProperty(
-                        s3_bucket=self._names.costs_bucket(),
-                        s3_prefix=f"{EXPORTS}/{payer}",
-                        s3_region=self._names.environment.region,
-                        s3_output_configurations=exports.CfnExport.S3OutputConfigurationsProperty(
-                            compression="PARQUET",
-                            format="PARQUET",
-                            output_type="CUSTOM",
-                            overwrite="OVERWRITE_REPORT",
-                        ),
-                    )
-                ),
-                refresh_cadence=exports.CfnExport.RefreshCadenceProperty(frequency="SYNCHRONOUS"),
+            props=FocusExportProps(
+                export_name=export_name(self._names.stem),
+                account=payer,
+                bucket_name=self._names.costs_bucket(),
+                bucket_region=self._names.environment.region,
             ),
         )
 

@@ -33,6 +33,7 @@ from stacks.governance import Governance
 from stacks.intake import Intake
 from stacks.lineage import Lineage
 from stacks.network import Network
+from stacks.own_bill import OwnBill
 from stacks.serving import Pin, Serving
 from stacks.spend import AiSpend, Spend
 from stacks.tables import Tables
@@ -58,6 +59,7 @@ class Stacks:
     spend: Sequence[Spend]
     cost_report: CostReport
     billing: Billing | None
+    own_bills: Sequence[OwnBill]
     generative: Generative | None
     gateway: Gateway | None
     governance: Governance | None
@@ -160,6 +162,10 @@ def compose(
         billing=Billing(app, "Billing", names=names, payer=environment.accounts.payer, workloads=workloads)
         if environment.accounts.payer
         else None,
+        own_bills=[
+            OwnBill(app, f"Bill-{account}", names=names, account=number)
+            for account, number in environment.own_bills().items()
+        ],
         generative=Generative(
             app,
             "Generative",
@@ -190,6 +196,7 @@ def compose(
         stacks.training,
         stacks.cost_report,
         *stacks.spend,
+        *stacks.own_bills,
     )
     for stack in (*platform_stacks, *optional):
         _tag(stack, environment, workload="platform", owner=environment.owner, cost_centre=environment.cost_centre)

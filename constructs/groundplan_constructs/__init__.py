@@ -25,6 +25,7 @@ from groundplan_constructs.endpoint_rules import EndpointRules
 from groundplan_constructs.evaluation_role import EvaluationRole, EvaluationRoleProps
 from groundplan_constructs.failed_executions_alarm import FailedExecutionsAlarm
 from groundplan_constructs.flow_log import FlowLog, FlowLogProps
+from groundplan_constructs.focus_export import FocusExport, FocusExportProps
 from groundplan_constructs.focus_table import FocusTable, FocusTableProps
 from groundplan_constructs.freshness_alarm import FreshnessAlarm
 from groundplan_constructs.function_package import FunctionPackage
@@ -96,6 +97,8 @@ __all__ = [
     "FailedExecutionsAlarm",
     "FlowLog",
     "FlowLogProps",
+    "FocusExport",
+    "FocusExportProps",
     "FocusTable",
     "FocusTableProps",
     "FreshnessAlarm",

@@ -116,6 +116,8 @@ def _elsewhere(environment: Environment) -> Iterator[tuple[str, str]]:
         yield "Governance", environment.organization.management_account
     if environment.accounts.payer:
         yield "Billing", environment.accounts.payer
+    for account, number in environment.own_bills().items():
+        yield f"Bill-{account}", number
 
 
 def _quiet(_line: str) -> None:

@@ -12,7 +12,7 @@ from groundplan_operate.options import plain
 from groundplan_operate.pins import served_here
 
 # All that is deployed from the tooling account. The others, where there are any, a person makes elsewhere.
-STACKS = "!(Governance|Billing)"
+STACKS = "!(Governance|Billing|Bill-*)"
 _ENDED = "Subprocess exited with error"  # cdk of the app, which has said why on the lines before
 
 

@@ -10,8 +10,10 @@ from cdk_nag import AwsSolutionsChecks
 
 from groundplan.environment import read_environment
 from groundplan.names import Names
+from groundplan.spend.focus_table import export_name
 from groundplan.workload import read_workloads
 from stacks.billing import Billing
+from stacks.own_bill import OwnBill
 
 ROOT = Path(__file__).parents[2]
 PAYER = "123412341234"
@@ -136,3 +138,23 @@ def test_the_paying_account_exports_everything_and_watches_where_somebody_reads(
     place = export["Properties"]["Export"]["DestinationConfigurations"]["S3Destination"]
     assert place["S3Bucket"] == Names(environment).costs_bucket()
     assert place["S3Prefix"] == f"exports/{PAYER}"
+
+
+def test_an_accounts_own_bill_goes_where_its_bucket_admits_it_and_its_report_looks(tmp_path: Path) -> None:
+    environment = read_environment(ROOT, "dev")
+    app = cdk.App(outdir=str(tmp_path), analytics_reporting=False)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks())
+    account = environment.accounts.ai
+    OwnBill(app, "Bill-ai", names=Names(environment), account=account)
+    [artifact] = app.synth().stacks
+    assert (artifact.environment.account, artifact.environment.region) == (account, "us-east-1")
+    assert not artifact.assume_role_arn, "nobody deploys it but who is signed in there"
+    [export] = artifact.template["Resources"].values()
+    assert export["Type"] == "AWS::BCMDataExports::Export"
+    given = export["Properties"]["Export"]
+    place = given["DestinationConfigurations"]["S3Destination"]
+    assert account in environment.exporters()
+    assert place["S3Bucket"] == Names(environment).costs_bucket()
+    looked_for = f"exports/{account}/{export_name(Names(environment).stem)}/"
+    assert f"{place['S3Prefix']}/{given['Name']}/" == looked_for
+    assert place["S3OutputConfigurations"]["Overwrite"] == "OVERWRITE_REPORT"

@@ -15,6 +15,7 @@ from groundplan.workload import read_workload, read_workloads
 
 ENVIRONMENT = "environments/dev.toml"
 CEILING = "monthly_cost_ceiling_usd"
+PAYER = 'payer = "343434343434"'
 WORKLOAD = "workloads/digit-reader/workload.toml"
 
 
@@ -54,6 +55,8 @@ def said(error: pytest.ExceptionInfo[BadInput]) -> str:
         ("ai", 'ai = "7777 8888 9999"', ["accounts.ai", "12 digits"]),
         ("ai", 'ai = "888899990000"', ["accounts.data", "equals accounts.ai", "888899990000", "shared"]),
         ("ai", 'ai = "111122223333"', ["accounts.ai equals accounts.tooling"]),
+        ("ai", f'ai = "777788889999"\n{PAYER}\nown_bills = true', ["accounts.own_bills", "payer's bill holds all"]),
+        ("ai", 'ai = "777788889999"\npayer = "777788889999"', ["accounts.payer", "none of the environment's"]),
         ("architecture", 'architecture = "host"', ["architecture", "host", "arm64"]),
         ("architecture", 'architecture = "sparc"', ["architecture", "sparc", "arm64"]),
         ("retain_data", 'retain_data = "no"', ["retain_data", "no", "boolean"]),

@@ -67,7 +67,7 @@ def test_in_aws_cdk_has_the_terminal_and_asks_before_it_widens_permissions(
         deploy_module, "run_cdk", lambda _, arguments, **more: given.append([*arguments, *more]) or []
     )
     deploy_environment(real, "dev", show=print)
-    assert given == [["deploy", "!(Governance|Billing)", "afterwards"]], "with a `show`, cdk could not ask"
+    assert given == [["deploy", "!(Governance|Billing|Bill-*)", "afterwards"]], "with a `show`, cdk could not ask"
     assert sorted(account for _, account in calls) == ["ai", "application", "data", "tooling"]
 
 
@@ -90,7 +90,7 @@ def test_the_organisations_policies_are_left_to_its_management_account(
     path.write_text(path.read_text() + (Path(__file__).parent / "organization.toml").read_text())
     monkeypatch.setattr(deploy_module, "run_cdk", lambda _, arguments, **__: given.append(arguments) or [])
     deploy_environment(real, "dev", show=said.append)
-    assert given == [["deploy", "!(Governance|Billing)"]]
+    assert given == [["deploy", "!(Governance|Billing|Bill-*)"]]
     assert "cdk deploy Governance -c environment=dev" in "\n".join(said)
     assert calls
 
@@ -102,9 +102,22 @@ def test_the_bills_of_the_paying_account_are_left_to_it(
     path.write_text(path.read_text().replace("[accounts]", '[accounts]\npayer = "121212121212"'))
     monkeypatch.setattr(deploy_module, "run_cdk", lambda _, arguments, **__: given.append(arguments) or [])
     deploy_environment(real, "dev", show=said.append)
-    assert given == [["deploy", "!(Governance|Billing)"]], "the tooling account cannot reach it"
+    assert given == [["deploy", "!(Governance|Billing|Bill-*)"]], "the tooling account cannot reach it"
     assert "cdk deploy Billing -c environment=dev" in "\n".join(said)
     assert "account 121212121212" in "\n".join(said)
+    assert calls
+
+
+def test_each_accounts_own_bill_is_left_to_it(
+    real: Path, calls: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, said = real / "environments/dev.toml", list[str]()
+    path.write_text(path.read_text().replace("[accounts]", "[accounts]\nown_bills = true"))
+    monkeypatch.setattr(deploy_module, "run_cdk", lambda *_, **__: [])
+    deploy_environment(real, "dev", show=said.append)
+    for account in ("application", "ai", "data"):
+        at = said.index(f"     Bill-{account} is deployed in account {IDS[account]} by itself:")
+        assert said[at + 1] == f"     cdk deploy Bill-{account} -c environment=dev"
     assert calls
 
 
