@@ -338,6 +338,15 @@ def test_what_is_no_bill_is_refused_with_a_line(tmp_path: Path, content: bytes) 
     assert said
 
 
+def test_a_byte_that_is_not_utf8_is_told_with_its_row_not_its_line(tmp_path: Path) -> None:
+    over_lines = [row | {"ChargeDescription": "one\ntwo"} for row in rows(5, 9)]
+    bad = write(tmp_path / "bad.csv", over_lines)
+    content = bad.read_bytes()
+    at = content.rindex(b"one\ntwo")
+    bad.write_bytes(content[:at] + b"\xe9" + content[at:])
+    assert refused(bad)[1][0].startswith(f"{bad}: row 6: ")
+
+
 def test_a_gzipped_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     bad = write(tmp_path / "bad.csv.gz", MONTH)
     _cut(bad)

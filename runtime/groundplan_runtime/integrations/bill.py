@@ -244,7 +244,8 @@ class Bill:
         try:
             rows = self._all(f"DESCRIBE SELECT * FROM read_parquet('{self._link(path)}')")
         except duckdb.Error as error:
-            raise bad(str(path), "", first_line(error), "it must be whole Parquet: fetch it again") from None
+            why = first_line(error).replace(self._link(path), path.name)
+            raise bad(str(path), "", why, "it must be whole Parquet: fetch it again") from None
         return [(str(row[0]), str(row[1])) for row in rows]
 
     def _link(self, path: Path) -> str:

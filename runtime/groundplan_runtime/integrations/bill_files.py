@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import hashlib
+import io
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,7 +118,7 @@ def _header(path: Path, *, gzipped: bool) -> list[str]:
     try:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(begin)
     except UnicodeDecodeError as error:
-        row = begin[: error.start].count(b"\n") + 1
+        row = _rows(begin[: error.start].decode("utf-8-sig") + "?")
         raise bad(str(path), f"row {row}", f"byte {error.start}", "it must be CSV in UTF-8") from None
     if "\0" in text:
         raise bad(str(path), "", "binary data", "allowed: CSV in UTF-8, also gzipped, or Parquet")
@@ -125,6 +126,14 @@ def _header(path: Path, *, gzipped: bool) -> list[str]:
         return next(csv.reader(text.splitlines(keepends=True)), list[str]())
     except csv.Error as error:
         raise bad(str(path), "header", str(error), "it must be CSV: commas, and quotes that are closed") from None
+
+
+def _rows(text: str) -> int:
+    """How many rows of CSV a text has; one may go over many lines."""
+    try:
+        return sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
+    except csv.Error:  # a field without an end
+        return text.count("\n") + 1
 
 
 def _laid_out(path: Path, kind: Literal["csv", "parquet"], header: Sequence[str]) -> Source:
