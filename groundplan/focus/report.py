@@ -183,14 +183,17 @@ def gather(rows: Iterable[Sequence[Any]], by: Sequence[str]) -> list[Group]:
     ]
 
 
-def untagged(groups: Sequence[Group]) -> Iterator[str]:
-    """A note where no charge has a workload: rarely does nothing run, mostly the bill lacks the tags."""
-    workloads = [group.key["workload"] for group in groups if group.by == "workload"]
-    if workloads and not any(workloads):
+def without_line(groups: Sequence[Group]) -> Iterator[str]:
+    """Notes on charges that no workload's line can hold: without the tag, or in another currency than ceilings."""
+    by_workload = [group for group in groups if group.by == "workload"]
+    tagged = [group for group in by_workload if group.key["workload"]]
+    if by_workload and not tagged:
         yield (
             "no charge has a tag workload, so no workload has a line: AWS puts tags on a bill once the paying "
             "account has activated them as cost allocation tags (docs/cost.md)"
         )
+    if others := sorted({group.currency for group in tagged} - {"USD"}):
+        yield f"what is billed in {', '.join(others)} is in no workload's line: ceilings are in US dollars (USD)"
 
 
 def text_lines(report: Report) -> Iterator[str]:

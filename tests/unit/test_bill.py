@@ -227,10 +227,12 @@ def test_a_provider_without_commitments_needs_no_column_for_them(tmp_path: Path)
     assert "without CommitmentDiscountId" in found["notes"][0]
 
 
-def test_a_bill_on_which_no_charge_has_a_workload_says_why_no_workload_has_a_line(tmp_path: Path) -> None:
+def test_a_bill_says_which_of_its_charges_are_in_no_workloads_line(tmp_path: Path) -> None:
     untagged = [row | {"Tags": ""} for row in MONTH]
     assert "activated them as cost allocation tags" in report(write(tmp_path / "a.csv", untagged))["notes"][0]
     assert report(write(tmp_path / "b.csv", [*untagged, MONTH[0]]))["notes"] == []
+    euros = write(tmp_path / "c.csv", [*MONTH, *rows(20, 8, currency="EUR")])
+    assert report(euros)["notes"][0].startswith("what is billed in EUR is in no workload's line")
 
 
 def test_an_export_without_charges_is_nothing_billed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from groundplan.focus.queries import DIMENSIONS, MEASURES, MONEY, TAGS, charges, cube, grouped, tag
-from groundplan.focus.report import BillFile, Group, Reconciled, Report, gather, untagged
+from groundplan.focus.report import BillFile, Group, Reconciled, Report, gather, without_line
 from groundplan.focus.workloads import Charged
 from groundplan.refusal import Finding, Refused, bad
 from groundplan_runtime.integrations.bill_export import (
@@ -93,7 +93,7 @@ class Bill:
         totals = gather(self._all(grouped([])), [])
         groups = [group for one in wanted for group in gather(self._all(grouped(one)), one)]
         counted = [source.as_file() for export in self._exports for source in export.sources]
-        notes = [*self._notes, *untagged(groups)]
+        notes = [*self._notes, *without_line(groups)]
         return Report(totals, groups, self._reconciled(totals), [*counted, *self._left_out], notes)
 
     def charged(self) -> list[Charged]:
