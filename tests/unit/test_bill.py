@@ -141,6 +141,14 @@ def test_no_charge_is_counted_twice(tmp_path: Path, deliver: Callable[[Path], li
     assert [one["difference"] for one in found["reconciliation"]] == ["0"]
 
 
+def test_of_three_exports_the_one_that_holds_a_charge_most_often_counts(tmp_path: Path) -> None:
+    twice = [*MONTH[:50], MONTH[0] | {"InvoiceId": "another"}]
+    old = [write(tmp_path / f"{version}.csv", MONTH[:50], version) for version in ("1.0", "1.1")]
+    found = report(*old, write(tmp_path / "new.csv", twice))
+    assert billed(found) == of_rows(twice)
+    assert [one["difference"] for one in found["reconciliation"]] == ["0"]
+
+
 def test_rows_that_differ_in_a_column_that_is_not_read_are_two_charges(tmp_path: Path) -> None:
     twins = [row | {"ChargeDescription": f"{row['ChargeDescription']}!"} for row in MONTH]
     assert billed(report(write(tmp_path / "a.csv", [*MONTH, *twins]))) == 2 * of_rows(MONTH)

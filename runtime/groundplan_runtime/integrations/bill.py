@@ -151,35 +151,33 @@ class Bill:
             repeated += self._all(_sums(f"{numbered} WHERE nth > 1"))
             relation = f"""(SELECT * FROM {relation} WHERE whole NOT IN (SELECT whole FROM {again})
                 UNION ALL SELECT * EXCLUDE (nth) FROM {numbered} WHERE nth = 1)"""
-        for other in before:
-            shared = "SELECT provider, currency, month FROM {}"
-            if self._all(f"{shared.format(export.view)} INTERSECT {shared.format(other.view)} LIMIT 1"):
-                relation, found = self._new_beside(export, relation, other)
-                repeated += found
+        shared = "SELECT provider, currency, month FROM {}"
+        others = [
+            other
+            for other in before
+            if self._all(f"{shared.format(export.view)} INTERSECT {shared.format(other.view)} LIMIT 1")
+        ]
+        if others:
+            relation, found = self._new_beside(export, relation, others)
+            repeated += found
         return relation, repeated
 
-    def _new_beside(self, export: Export, relation: str, other: Export) -> tuple[str, list[tuple[Any, ...]]]:
-        """Charges that another export, of other columns, does not hold as often; sums of those that it does."""
-        shared = [name for name, column in ALIKE.items() if column in export.names & other.names]
-        tagged = TAGS if "Tags" in export.names & other.names else ()
-
-        def alike(one: Export) -> str:
-            # The same amount is a decimal here and a binary fraction there.
-            amounts = {name: f"round({name}, 9)" for name in ("quantity", "billed", "effective")}
-            spelled = {"account": spelling(one).clean("account"), **amounts}
-            told = [spelled.get(name, name) for name in shared]
-            return f"hash({', '.join([*told, *(tag(key, spelling(one)) for key in tagged)])})"
-
-        known = f"known_{export.number}_{other.number}"
-        self._all(
-            f"CREATE OR REPLACE TABLE {known} AS "
-            f"SELECT {alike(other)} AS alike, count(*) AS times FROM {other.view} GROUP BY 1"
-        )
-        new = f"SELECT * FROM {relation} WHERE {alike(export)} NOT IN (SELECT alike FROM {known})"
-        turns = f"""(SELECT *, row_number() OVER (PARTITION BY alike) AS turn FROM
-            (SELECT *, {alike(export)} AS alike FROM {relation}) JOIN {known} USING (alike))"""
-        repeated = self._all(_sums(f"{turns} WHERE turn <= times"))
-        return f"({new} UNION ALL SELECT * EXCLUDE (alike, times, turn) FROM {turns} WHERE turn > times)", repeated
+    def _new_beside(
+        self, export: Export, relation: str, others: Sequence[Export]
+    ) -> tuple[str, list[tuple[Any, ...]]]:
+        """Charges that no other export, of other columns, holds as often; sums of those that one does."""
+        seen, row = f"seen_{export.number}", "whole, start, billed"
+        self._all(f"CREATE OR REPLACE TABLE {seen} AS SELECT {row} FROM {relation} LIMIT 0")
+        for other in others:
+            mine, theirs = _alike(export, other)
+            # In one order for all others: the first of equal charges is what each of them holds.
+            self._all(f"""INSERT INTO {seen} SELECT {row} FROM
+                (SELECT *, row_number() OVER (PARTITION BY alike ORDER BY whole) AS turn
+                FROM (SELECT {row}, {mine} AS alike FROM {relation})
+                JOIN (SELECT {theirs} AS alike, count(*) AS times FROM {other.view} GROUP BY 1) USING (alike))
+                WHERE turn <= times""")
+        repeated = self._all(_sums(f"{relation} SEMI JOIN {seen} USING ({row})"))
+        return f"(SELECT * FROM {relation} ANTI JOIN {seen} USING ({row}))", repeated
 
     def _reconciled(self, totals: Sequence[Group]) -> list[Reconciled]:
         """Per provider and currency what files held, what of it was there already, and what is counted."""
@@ -285,6 +283,21 @@ def _connect(folder: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
     database.execute("SET TimeZone = 'UTC'")
     database.execute("SET enable_progress_bar = false")  # it would be drawn into what is printed
     return database
+
+
+def _alike(export: Export, other: Export) -> tuple[str, str]:
+    """What makes a charge of one the charge of the other, as each spells it."""
+    names = export.names & other.names
+    shared = [name for name, column in ALIKE.items() if column in names]
+
+    def spelled(one: Export) -> str:
+        # The same amount is a decimal here and a binary fraction there.
+        own = {name: f"round({name}, 9)" for name in ("quantity", "billed", "effective")}
+        own["account"] = spelling(one).clean("account")
+        tags = [tag(key, spelling(one)) for key in TAGS] if "Tags" in names else []
+        return f"hash({', '.join([*(own.get(name, name) for name in shared), *tags])})"
+
+    return spelled(export), spelled(other)
 
 
 def _sums(relation: str) -> str:
