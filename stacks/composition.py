@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_sns as sns
 from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 
 from groundplan.catalogue import Catalogue, read_catalogue
@@ -178,7 +179,7 @@ def compose(
         )
         if catalogue
         else None,
-        gateway=_gateway(app, root, names, catalogue, uses) if catalogue and uses else None,
+        gateway=_gateway(app, root, names, catalogue, uses, spend[0].alarms) if catalogue and uses else None,
         governance=Governance(
             app, "Governance", names=names, organization=environment.organization, catalogue=catalogue
         )
@@ -215,7 +216,7 @@ def _spend(
     training: Training,
     workloads: Sequence[Workload],
 ) -> Sequence[Spend]:
-    """One in each account, that of the data account last; where that is the ai account, one for both."""
+    """One in each account, the application's first, the data account's last, or one for that and the ai account."""
     accounts = names.environment.accounts
     if slips := names.environment.budgets.unknown([workload.name for workload in workloads]):
         known = ", ".join(workload.name for workload in workloads)
@@ -231,9 +232,13 @@ def _spend(
     return (application, ai, data)
 
 
-def _gateway(app: cdk.App, root: Path, names: Names, catalogue: Catalogue, uses: Uses) -> Gateway:
+def _gateway(
+    app: cdk.App, root: Path, names: Names, catalogue: Catalogue, uses: Uses, alarm_topic: sns.ITopic
+) -> Gateway:
+    """Its alarms are heard where the application account's budget is."""
     rules = rules_of(root, names.environment, catalogue, uses)
-    return Gateway(app, "Gateway", names=names, package=gateway_package(root, names, rules), rules=rules)
+    package = gateway_package(root, names, rules)
+    return Gateway(app, "Gateway", names=names, package=package, rules=rules, alarm_topic=alarm_topic)
 
 
 def _served(

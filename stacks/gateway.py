@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from groundplan.functions import GATEWAY
@@ -15,6 +16,10 @@ from groundplan_constructs import (
     CallerPoolProps,
     EncryptionKey,
     FunctionPackage,
+    GatewayAlarms,
+    GatewayAlarmsProps,
+    GatewayDashboard,
+    GatewayDashboardProps,
     LedgerTable,
     LedgerTableProps,
     PythonFunctionProps,
@@ -26,6 +31,7 @@ from groundplan_constructs import (
     WebFunctionProps,
 )
 from groundplan_constructs.models_role import SESSION_TAGS
+from groundplan_constructs.streaming_api import STAGE
 from stacks.account_stack import AccountStack
 
 RULES = "gateway.json"  # in the function's package
@@ -36,7 +42,14 @@ class Gateway(AccountStack):
     """The function becomes the ai account's role for models, reads and writes its table, and may do nothing else."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, package: FunctionPackage, rules: Rules
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        package: FunctionPackage,
+        rules: Rules,
+        alarm_topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, construct_id, names=names, account="application", description="The gateway to models")
         environment = names.environment
@@ -73,6 +86,7 @@ class Gateway(AccountStack):
             resource_name=f"{environment.conventions.iam_path[1:]}{names.models_role()}",
         )
         place = DeployedPlace(
+            name=names.gateway(),
             region=environment.region,
             role_arn=models_role,
             table=names.gateway(),
@@ -138,6 +152,26 @@ class Gateway(AccountStack):
                 requests_per_minute=max(100, ONE_ADDRESS * peak),
                 encryption_key=key.key,
                 log_retention_days=environment.log_retention_days,
+            ),
+        )
+        alarms = GatewayAlarms(
+            self,
+            "Alarms",
+            props=GatewayAlarmsProps(
+                name=names.gateway(),
+                stage_name=STAGE,
+                deadline_seconds=rules.deadline_seconds,
+                alarm_topic=alarm_topic,
+            ),
+        )
+        GatewayDashboard(
+            self,
+            "Dashboard",
+            props=GatewayDashboardProps(
+                name=names.gateway(),
+                stage_name=STAGE,
+                deadline_seconds=rules.deadline_seconds,
+                alarms=alarms.all,
             ),
         )
         cdk.CfnOutput(self, "Url", value=f"{api.url}v1", description="The base URL of OpenAI's clients")

@@ -29,6 +29,8 @@ from groundplan_constructs.focus_export import FocusExport, FocusExportProps
 from groundplan_constructs.focus_table import FocusTable, FocusTableProps
 from groundplan_constructs.freshness_alarm import FreshnessAlarm
 from groundplan_constructs.function_package import FunctionPackage
+from groundplan_constructs.gateway_alarms import GatewayAlarms, GatewayAlarmsProps
+from groundplan_constructs.gateway_dashboard import GatewayDashboard, GatewayDashboardProps
 from groundplan_constructs.guardrail import Guardrail, GuardrailProps
 from groundplan_constructs.iam_path import keep_iam_path
 from groundplan_constructs.image_build import ImageBuild, ImageBuildProps
@@ -103,6 +105,10 @@ __all__ = [
     "FocusTableProps",
     "FreshnessAlarm",
     "FunctionPackage",
+    "GatewayAlarms",
+    "GatewayAlarmsProps",
+    "GatewayDashboard",
+    "GatewayDashboardProps",
     "Guardrail",
     "GuardrailProps",
     "ImageBuild",

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from groundplan_constructs.acknowledgement import acknowledge
 
+STAGE = "live"
 # What API Gateway answers itself, in the shape that OpenAI's clients read.
 _REFUSALS = {
     "UNAUTHORIZED": ("401", "authentication_error", "missing_token"),
@@ -72,7 +73,7 @@ class StreamingApi(Construct):
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             cloud_watch_role=False,
             deploy_options=apigateway.StageOptions(
-                stage_name="live",
+                stage_name=STAGE,
                 throttling_rate_limit=props.rate,
                 throttling_burst_limit=props.burst,
                 metrics_enabled=True,

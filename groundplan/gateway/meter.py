@@ -11,6 +11,7 @@ SCHEMA = "groundplan.meter/1"
 NOTHING = Usage()
 NOBODY = "-"  # where a request was refused before this was known
 Guarded = Literal["none", "masked", "blocked"]
+TurnedAway = Literal["no", "breaker", "bulkhead"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,8 @@ class Metered:
     """One request, answered or refused. It holds no text of a prompt nor of an answer.
 
     `prompt` is name and version of one of the workload's. `model` was asked for, `served_by` answered (a fallback, or
-    `cache`). `estimated` says that the answer was cut before the model had counted its tokens.
+    `cache`). `estimated` says that the answer was cut before the model had counted its tokens. `turned_away` says
+    what kept the request from a model, also where a fallback answered it.
     """
 
     request_id: str
@@ -37,6 +39,8 @@ class Metered:
     usd: Decimal = Decimal(0)
     attempts: int = 0
     guardrail: Guarded = "none"
+    finish_reason: str = ""
+    turned_away: TurnedAway = "no"
     streamed: bool = False
     latency_ms: float = 0.0
     backend_ms: float = 0.0

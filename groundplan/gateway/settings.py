@@ -118,6 +118,7 @@ class Rules(_Rules[ModelRules]):
 class Place(Values):
     """Where a gateway stands: what only its deployment knows."""
 
+    name: Name = "gateway"  # a dimension of its metrics: two may share an account
     region: Annotated[str, Field(min_length=1)]
     role_arn: str | None = None  # of the ai account; none on one machine
     table: str | None = None  # of budgets and idempotency; none keeps them in memory, for one process alone

@@ -1,8 +1,15 @@
 """The gateway's stack: who gets in, what is written down of it, what the function may do."""
 
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from groundplan.gateway.meter import Metered
+from groundplan_gateway.telemetry import metered
+
+ROOT = Path(__file__).parents[2]
 
 
 def only(assembly: Any, kind: str, beginning: str = "") -> Mapping[str, Any]:
@@ -118,3 +125,119 @@ def test_what_lambda_takes_of_variables_is_not_exceeded(assembly: Any) -> None:
     """4 KB in all: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
     variables = only(assembly, "AWS::Lambda::Function")["Environment"]["Variables"]
     assert len(json.dumps(variables)) < 4096
+
+
+Seen = tuple[str, frozenset[str]]  # metric and the names of its dimensions
+WATCHED = ("failing", "unanswered", "slow", "shut")
+
+
+def written() -> set[Seen]:
+    """What becomes metrics of the line that the application writes of a request."""
+    line = metered(Metered(request_id="r", time="t", operation="chat", status=200), "shop")
+    directives: Any = line["_aws"]
+    for one in directives["CloudWatchMetrics"]:
+        assert one["Namespace"] == "Groundplan/Gateway"
+        assert all(isinstance(line[metric["Name"]], int | float) for metric in one["Metrics"])
+        assert all(isinstance(line[name], str) for dimensions in one["Dimensions"] for name in dimensions)
+    return {
+        (metric["Name"], frozenset(dimensions))
+        for one in directives["CloudWatchMetrics"]
+        for dimensions in one["Dimensions"]
+        for metric in one["Metrics"]
+    }
+
+
+def gateway_alarms(assembly: Any) -> dict[str, Mapping[str, Any]]:
+    """Last word of its name to alarm."""
+    found = [
+        one["Properties"] for stack, _, one in assembly.resources("AWS::CloudWatch::Alarm") if stack == "Gateway"
+    ]
+    return {one["AlarmName"].rpartition("-")[2]: one for one in found}
+
+
+def drawn(assembly: Any) -> tuple[set[Seen], set[str]]:
+    """What is drawn of the gateway's own metrics, and the names of API Gateway's."""
+    body = only(assembly, "AWS::CloudWatch::Dashboard")["DashboardBody"]
+    parts = body["Fn::Join"][1] if isinstance(body, dict) else [body]
+    widgets = json.loads("".join(one if isinstance(one, str) else "known-later" for one in parts))["widgets"]
+    own, others = set[Seen](), set[str]()
+    for row in (row for widget in widgets for row in widget["properties"].get("metrics", ())):
+        if isinstance(row[0], dict):
+            found = re.fullmatch(
+                r"SEARCH\('\{\"Groundplan/Gateway\",([a-z,]+)\} MetricName=\"(\w+)\" gateway=\"([\w-]+)\"', "
+                r"'(Sum|p50|p99)', (60|3600)\)",
+                row[0]["expression"],
+            )
+            assert found, row
+            assert found[3] == assembly.names.gateway()
+            own.add((found[2], frozenset(found[1].split(","))))
+            continue
+        given = [part for part in row if isinstance(part, str)]
+        if given[0] == "Groundplan/Gateway":
+            own.add((given[1], frozenset(given[2::2])))
+            assert given[3] == assembly.names.gateway()
+        else:
+            assert (given[0], given[2::2]) == ("AWS/ApiGateway", ["ApiName", "Stage"])
+            others.add(given[1])
+    return own, others
+
+
+def test_nothing_is_drawn_or_watched_that_the_application_does_not_write(assembly: Any) -> None:
+    own, others = drawn(assembly)
+    assert own <= written()
+    assert others == {"Count", "4XXError", "5XXError"}
+    for name, one in gateway_alarms(assembly).items():
+        said = {dimension["Name"]: dimension["Value"] for dimension in one["Dimensions"]}
+        if name == "unanswered":
+            assert (one["Namespace"], said) == (
+                "AWS/ApiGateway",
+                {"ApiName": only(assembly, "AWS::ApiGateway::RestApi")["Name"], "Stage": "live"},
+            )
+            assert only(assembly, "AWS::ApiGateway::Stage")["StageName"] == "live"
+        else:
+            assert one["Namespace"] == "Groundplan/Gateway"
+            assert (one["MetricName"], frozenset(said)) in written()
+            assert said["gateway"] == place_of(assembly)["name"]
+
+
+def test_nothing_is_written_that_is_neither_drawn_nor_watched(assembly: Any) -> None:
+    """A metric that nobody looks at costs as much as one that somebody does."""
+    watched = {
+        (one["MetricName"], frozenset(dimension["Name"] for dimension in one["Dimensions"]))
+        for one in gateway_alarms(assembly).values()
+    }
+    assert written() <= drawn(assembly)[0] | watched
+
+
+def place_of(assembly: Any) -> Mapping[str, Any]:
+    said = only(assembly, "AWS::Lambda::Function")["Environment"]["Variables"]["GROUNDPLAN_GATEWAY_PLACE"]
+    parts = said["Fn::Join"][1] if isinstance(said, dict) else [said]
+    return json.loads("".join(one if isinstance(one, str) else "known-later" for one in parts))
+
+
+def test_each_way_of_not_answering_rings_and_silence_does_not(assembly: Any) -> None:
+    watched = gateway_alarms(assembly)
+    assert set(watched) == set(WATCHED)
+    failing, unanswered, slow, shut = (watched[name] for name in WATCHED)
+    share = ("Average", 0.05, "GreaterThanThreshold")
+    for one in (failing, unanswered):
+        assert (one["Statistic"], one["Threshold"], one["ComparisonOperator"]) == share
+    assert (slow["ExtendedStatistic"], slow["Threshold"]) == ("p99", 25_200)  # nine tenths of 28 seconds
+    assert {"Name": "operation", "Value": "chat"} in slow["Dimensions"]
+    assert (shut["Statistic"], shut["Threshold"], shut["Period"]) == ("Sum", 0, 300)
+    assert (shut["EvaluationPeriods"], shut["DatapointsToAlarm"]) == (3, 3)
+    runbook = (ROOT / "docs/runbooks/gateway.md").read_text()
+    for name, one in watched.items():
+        assert one["TreatMissingData"] == "notBreaching", name
+        assert f"`…-{name}`" in runbook
+        assert one["AlarmDescription"].endswith("see docs/runbooks/gateway.md")
+
+
+def test_alarms_are_heard_on_the_application_accounts_topic(assembly: Any) -> None:
+    topics = {
+        logical_id for stack, logical_id, _ in assembly.resources("AWS::SNS::Topic") if stack == "Spend-application"
+    }
+    for name, one in gateway_alarms(assembly).items():
+        [action] = one["AlarmActions"]
+        assert "Spend-application" in json.dumps(action), name
+        assert any(topic in json.dumps(action) for topic in topics), name

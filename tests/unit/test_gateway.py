@@ -139,6 +139,7 @@ def test_a_stream_that_the_backend_cuts_is_an_error_and_metered_for_what_was_pro
         list(stream)
     line = gateway.metered(stream.response.headers["x-request-id"])
     assert (line["output_tokens"], line["code"], line["estimated"]) == (3, "model_unavailable", True)
+    assert (line["status"], line["failures"]) == (200, 1)
 
 
 @pytest.mark.parametrize(
@@ -205,12 +206,15 @@ def test_an_open_breaker_sheds_at_once_and_one_probe_brings_traffic_back(gateway
 
     gateway.models.behave["us.lone"] = down
     caller = client(gateway)
-    waits: list[int] = []
+    waits, asked = list[int](), ""
     for _ in range(5):
         with pytest.raises(openai.InternalServerError) as raised:
             caller.chat.completions.create(model="lone", messages=HI)
         waits.append(int(raised.value.response.headers["retry-after"]))
+        asked = raised.value.response.headers["x-request-id"]
     assert len(gateway.models.calls) == 3
+    line = gateway.metered(asked)
+    assert (line["turned_away"], line["breaker_open"], line["shed"], line["failures"]) == ("breaker", 1, 1, 1)
     assert min(waits) >= 1
     gateway.models.behave.clear()
     gateway.app.state.gateway.backends["model/lone"].breaker.open_until(time.monotonic())  # the cool-down is over
@@ -234,8 +238,9 @@ def test_a_hanging_model_holds_its_own_bulkhead_and_nobody_elses(gateway: Runnin
         thread.start()
     try:
         assert all(entered.acquire(timeout=10) for _ in waiting)
-        with pytest.raises(openai.InternalServerError):  # the fifth is shed, not queued
+        with pytest.raises(openai.InternalServerError) as shed:  # the fifth, not queued
             caller.chat.completions.create(model="lone", messages=HI)
+        assert gateway.metered(shed.value.response.headers["x-request-id"])["turned_away"] == "bulkhead"
         assert caller.chat.completions.create(model="small", messages=HI).choices
     finally:
         release.set()
@@ -258,7 +263,7 @@ def test_a_block_and_a_mask_are_reported_and_what_matched_is_nowhere(gateway: Ru
         assert raw.parse().choices[0].finish_reason == finish
         assert raw.headers["x-groundplan-guardrail"] == said
         line = gateway.metered(raw.headers["x-request-id"])
-        assert (line["guardrail"], line["interventions"]) == (said, 1)
+        assert (line["guardrail"], line["interventions"], line["finish_reason"]) == (said, 1, finish)
     assert "ann@example.com" not in json.dumps(gateway.lines)
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from groundplan.gateway.breaker import Breaker
 from groundplan.gateway.meter import Metered, read_event, totals
+from groundplan.gateway.metrics import counted
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import Tenant
 from groundplan.gateway.token_cost import TokenPrices, Usage, cost_usd, most_usd
@@ -97,7 +98,32 @@ def test_a_line_of_the_meter_is_read_as_it_was_written() -> None:
     record = Metered(
         request_id="r", time="t", operation="chat", status=200, usage=Usage(1, 2, 3, 4), usd=Decimal("0.00000061")
     )
-    assert read_event(json.loads(json.dumps(metered(record)))) == record
+    assert read_event(json.loads(json.dumps(metered(record, "gateway")))) == record
+
+
+@pytest.mark.parametrize(
+    ("said", "ones"),
+    [
+        ({}, set[str]()),
+        ({"status": 429, "code": "rate_limit_exceeded"}, {"refusals"}),
+        ({"status": 400, "code": "model_refused_request"}, {"refusals", "not_taken"}),
+        (
+            {"status": 503, "code": "model_unavailable", "turned_away": "breaker"},
+            {"failures", "shed", "breaker_open"},
+        ),
+        ({"served_by": "small", "turned_away": "breaker"}, {"shed", "breaker_open"}),
+        ({"status": 503, "turned_away": "bulkhead"}, {"failures", "shed"}),
+        ({"streamed": True, "code": "stream_cut"}, {"failures"}),
+        ({"streamed": True, "code": "client_disconnected"}, set[str]()),
+        ({"finish_reason": "length"}, {"truncated"}),
+        ({"finish_reason": "content_filter"}, {"filtered"}),
+        ({"finish_reason": "content_filter", "guardrail": "blocked"}, {"interventions", "blocked"}),
+        ({"finish_reason": "stop", "guardrail": "masked"}, {"interventions", "masked"}),
+    ],
+)
+def test_what_becomes_of_a_request_is_counted_under_its_name(said: dict[str, Any], ones: set[str]) -> None:
+    record = Metered(**{"request_id": "r", "time": "t", "operation": "chat", "status": 200, **said})
+    assert {name for name, value in counted(record).items() if value} == {"requests", *ones}
 
 
 def test_requests_are_summed_exactly_whatever_is_delivered_twice() -> None:

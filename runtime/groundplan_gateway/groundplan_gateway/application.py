@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from groundplan.gateway.chat import read_feedback
+from groundplan.gateway.metrics import CALLER_LEFT
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import GatewaySettings
 from groundplan_gateway.backend import Backend, Failure
@@ -80,7 +81,12 @@ async def _answer(gateway: Gateway, request: Request) -> Response:
     """Any request: one span, one deadline, one line in the meter, an error in the API's own shape."""
     operation, handle = _route(request)
     exchange = Exchange(
-        request, operation, time.monotonic() + gateway.settings.deadline_seconds, gateway.sink, gateway.ledger
+        request,
+        operation,
+        time.monotonic() + gateway.settings.deadline_seconds,
+        gateway.sink,
+        gateway.ledger,
+        gateway.settings.name,
     )
     parent = _CONTEXT.extract(dict(request.headers))
     with _TRACER.start_as_current_span(operation, context=parent, record_exception=False):
@@ -96,7 +102,7 @@ async def _answer(gateway: Gateway, request: Request) -> Response:
         except TimeoutError:
             response = _refused(exchange, Problem(504, "deadline_exceeded", "The deadline has passed.", retried=True))
         except ClientDisconnect:
-            response = _refused(exchange, Problem(499, "client_disconnected", "The caller left."))
+            response = _refused(exchange, Problem(499, CALLER_LEFT, "The caller left."))
         except asyncio.CancelledError:
             exchange.status, exchange.code = 499, "cancelled"
             await exchange.finish()

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from groundplan.gateway.breaker import Admission, Breaker
+from groundplan.gateway.meter import TurnedAway
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import Protection
 from groundplan_gateway.shared_breaker import Shared, SharedBreaker
@@ -274,10 +275,11 @@ class Backend:
 
 @dataclass(frozen=True)
 class Candidate(Generic[Item]):
-    """A backend, and how it is asked."""
+    """A backend, how it is asked, and who hears that it was not."""
 
     backend: Backend
     produce: Callable[[], Generator[Item]]
+    turned_away: Callable[[TurnedAway], None]
 
 
 @dataclass(frozen=True)
@@ -308,6 +310,7 @@ async def first_answer(candidates: Sequence[Candidate[Item]], until: float) -> O
         while attempts < most and (left := until - time.monotonic()) > 0:
             answer = await candidate.backend.start(candidate.produce)
             if answer is None:
+                candidate.turned_away("breaker" if candidate.backend.breaker.open else "bulkhead")
                 break
             attempts += 1
             try:

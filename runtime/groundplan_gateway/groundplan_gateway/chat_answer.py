@@ -22,6 +22,7 @@ from groundplan.gateway.chat import (
     openai_usage,
     read_chat,
 )
+from groundplan.gateway.metrics import CALLER_LEFT
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import GatewayModel
 from groundplan.gateway.token_cost import Usage, cost_usd, estimated_tokens, most_usd
@@ -176,7 +177,7 @@ class _Chat:
         )
         clients = partial(self.gateway.clients, self._caller)
         ask = converse_stream if self.chat.stream else converse
-        return Candidate(self.gateway.backends[f"model/{name}"], partial(ask, clients, request))
+        return Candidate(self.gateway.backends[f"model/{name}"], partial(ask, clients, request), exchange.turn_away)
 
     def _digest(self) -> str:
         return hashlib.sha256(self.chat.model_dump_json(exclude={"stream", "user"}).encode()).hexdigest()
@@ -197,6 +198,7 @@ class _Chat:
             )
         else:
             exchange.usage, exchange.guardrail = ended.usage, ended.guardrail
+            exchange.finish_reason = finish_reason(ended.stop_reason, ended.guardrail)
         exchange.usd = cost_usd(exchange.usage, prices)
 
     async def lines(self, opened: Opened[Piece | Ended]) -> AsyncGenerator[bytes]:
@@ -259,7 +261,7 @@ class _Stream(Response):
             pass
         finally:
             if gone.done():
-                exchange.code = "client_disconnected"
+                exchange.code = CALLER_LEFT
             answer.leave()
             gone.cancel()
             await lines.aclose()

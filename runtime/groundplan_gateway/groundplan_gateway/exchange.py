@@ -10,7 +10,7 @@ from decimal import Decimal
 from opentelemetry import trace
 from starlette.requests import Request
 
-from groundplan.gateway.meter import NOBODY, NOTHING, Guarded, Metered
+from groundplan.gateway.meter import NOBODY, NOTHING, Guarded, Metered, TurnedAway
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.token_cost import Usage
 from groundplan_gateway.ledger import Ledger, Reservation
@@ -28,6 +28,7 @@ class Exchange:
     until: float
     sink: Sink
     ledger: Ledger
+    gateway_name: str
     request_id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
     began: float = field(default_factory=time.monotonic)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -44,6 +45,8 @@ class Exchange:
     usd: Decimal = Decimal(0)
     attempts: int = 0
     guardrail: Guarded = "none"
+    finish_reason: str = ""
+    turned_away: TurnedAway = "no"
     streamed: bool = False
     backend_ms: float = 0.0
     reservation: Reservation | None = None
@@ -54,12 +57,17 @@ class Exchange:
         self.status, self.code = problem.status, problem.code
         self.attempts = max(self.attempts, problem.attempts)
 
+    def turn_away(self, why: TurnedAway) -> None:
+        """A model was not asked; an open breaker says more than a full bulkhead."""
+        if self.turned_away != "breaker":
+            self.turned_away = why
+
     async def finish(self) -> None:
         """Meter and settle, also when the caller is gone and this task is being cancelled."""
         if self.finished:
             return
         self.finished = True
-        self.sink(metered(self._record()))
+        self.sink(metered(self._record(), self.gateway_name))
         if self.reservation:
             task = asyncio.create_task(self._settle(self.reservation))
             _SETTLING.add(task)
@@ -99,6 +107,8 @@ class Exchange:
             usd=self.usd,
             attempts=self.attempts,
             guardrail=self.guardrail,
+            finish_reason=self.finish_reason,
+            turned_away=self.turned_away,
             streamed=self.streamed,
             latency_ms=round((time.monotonic() - self.began) * 1000, 3),
             backend_ms=round(self.backend_ms, 3),

@@ -37,8 +37,9 @@ async def answer_prediction(gateway: Gateway, exchange: Exchange) -> Response:
         request_id=exchange.request_id,
     )
     began = time.monotonic()
+    asked = Candidate(gateway.backends[f"endpoint/{name}"], produce, exchange.turn_away)
     try:
-        opened = await first_answer([Candidate(gateway.backends[f"endpoint/{name}"], produce)], exchange.until)
+        opened = await first_answer([asked], exchange.until)
         await opened.answer.next(max(0.0, exchange.until - time.monotonic()))  # its end
     except Failure as failure:
         exchange.attempts = failure.problem.attempts

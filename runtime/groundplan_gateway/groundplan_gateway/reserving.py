@@ -38,7 +38,7 @@ async def _sweep(gateway: Gateway, exchange: Exchange) -> None:
     gateway.swept_at[exchange.tenant] = now
     try:
         for one in await gateway.ledger.sweep(exchange.tenant, exchange.at):
-            gateway.sink(metered(_died(one)))
+            gateway.sink(metered(_died(one), gateway.settings.name))
     except (BotoCoreError, ClientError, Problem) as error:
         sys.stderr.write(f"what dead processes hold cannot be read now: {type(error).__name__}\n")
 

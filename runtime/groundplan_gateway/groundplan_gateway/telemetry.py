@@ -12,29 +12,16 @@ import time
 from collections.abc import Callable, Mapping
 
 from groundplan.gateway.meter import Metered
+from groundplan.gateway.metrics import NAMESPACE, WRITTEN, counted, unit
 
-NAMESPACE = "Groundplan/Gateway"
 FEEDBACK_SCHEMA = "groundplan.feedback/1"
-_DIMENSIONS = [["operation"], ["model"], ["tenant", "feature"], ["workload"]]
-_METRICS = {
-    "requests": "Count",
-    "refusals": "Count",
-    "failures": "Count",
-    "interventions": "Count",
-    "input_tokens": "Count",
-    "output_tokens": "Count",
-    "cache_read_tokens": "Count",
-    "cache_write_tokens": "Count",
-    "dollars": "None",
-    "latency_ms": "Milliseconds",
-    "backend_ms": "Milliseconds",
-}
-_DIRECTIVE = [
+_DIRECTIVES = [
     {
         "Namespace": NAMESPACE,
-        "Dimensions": _DIMENSIONS,
-        "Metrics": [{"Name": name, "Unit": unit} for name, unit in _METRICS.items()],
+        "Dimensions": [list(dimensions)],
+        "Metrics": [{"Name": name, "Unit": unit(name)} for name in names],
     }
+    for dimensions, names in WRITTEN.items()
 ]
 Sink = Callable[[Mapping[str, object]], None]
 
@@ -45,14 +32,11 @@ def write_line(event: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
-def metered(record: Metered) -> dict[str, object]:
-    """The line of one request."""
+def metered(record: Metered, gateway: str) -> dict[str, object]:
+    """The line of one request at the gateway of that name."""
     return {
-        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": _DIRECTIVE},
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": _DIRECTIVES},
+        "gateway": gateway,
         **record.event(),
-        "requests": 1,
-        "refusals": int(400 <= record.status < 500),
-        "failures": int(record.status >= 500),
-        "interventions": int(record.guardrail != "none"),
-        "dollars": float(record.usd),  # the metric; `usd` is exact
+        **counted(record),
     }
