@@ -20,7 +20,7 @@ from groundplan.release import (
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.deploy import alone
-from groundplan_operate.model_registry import check_package, find
+from groundplan_operate.model_registry import ModelRegistry, check_package, find
 from groundplan_operate.options import as_json, in_environment, repository
 from groundplan_operate.pins import in_registry
 from groundplan_operate.serve import serve
@@ -72,8 +72,7 @@ def release_package(
     read = read_release(accounts.root, workload.name, accounts.environment)
     now = in_registry(accounts, workload, read)
     if now and now.version == package.properties.version:
-        if wrong := contradictions(now, package, str(release_file(workload.name, accounts.environment.name))):
-            raise BadInput(wrong)
+        _as_it_was(accounts, workload, now, package)
         if now.candidate:
             alone = now.model_copy(update={"candidate": None, "serial": now.serial + 1})
             write_release(accounts.root, workload.name, accounts.environment, alone, read)
@@ -113,6 +112,7 @@ def shadow_package(accounts: Accounts, workload: Workload, package: Package) -> 
     if why := now.withdrawn.get(version):
         raise Refused(f"{package.name} was rolled back: {why}")
     _fit(accounts, package)
+    _as_it_was(accounts, workload, now, ModelRegistry(accounts, workload).read(now.model_package_arn))
     candidate = Candidate(
         version=version,
         model_package_arn=package.arn,
@@ -143,6 +143,13 @@ def told(accounts: Accounts, workload: Workload, release: Release, *, changed: b
 def _fit(accounts: Accounts, package: Package) -> None:
     if why := unfit(package):
         raise Refused(why)
+    check_package(accounts, package)
+
+
+def _as_it_was(accounts: Accounts, workload: Workload, now: Release, package: Package) -> None:
+    """What serves is deployed anew: it must still be what its pin, the registry and S3 say."""
+    if wrong := contradictions(now, package, str(release_file(workload.name, accounts.environment.name))):
+        raise BadInput(wrong)
     check_package(accounts, package)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,15 +20,16 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from groundplan.canonical import digest
+from groundplan.canonical import digest, file_digest
 from groundplan.environment import read_environment
 from groundplan.evaluation import Made, Question, answers_uri, evaluation_request, read_answers
 from groundplan.gate import HeldOut, Sample, answer
+from groundplan.image import LOCK
 from groundplan.names import Names
 from groundplan.refusal import BadInput, Refused
 from groundplan.training_request import KIT, LaunchDefaults
 from groundplan.workload import Workload, read_workload
-from groundplan_operate.evaluation import answer_requests
+from groundplan_operate.evaluation import answer_requests, same_software
 from groundplan_operate.held_out import requests_key
 from groundplan_runtime.integrations.training_request_check import refuse_invalid
 
@@ -434,3 +436,19 @@ def test_what_is_missing_is_said_before_a_job_is_asked_for(aws: Any) -> None:
     with pytest.raises(BadInput, match="ingest it again"):
         aws.ask()
     assert aws.sagemaker.asked == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"frameworks": {"numpy": "1.0"}}, "it was trained with numpy 1.0, and here is [0-9.]+"),
+        ({"frameworks": {"no_such_framework": "1.0"}}, "trained with no_such_framework 1.0, and here is nothing"),
+        ({"environment_digest": "e" * 64}, "it was trained on other software.*its record has eeee"),
+    ],
+)
+def test_a_model_of_other_software_is_neither_judged_nor_made_again(changes: Mapping[str, Any], said: str) -> None:
+    accounts: Any = SimpleNamespace(root=ROOT)
+    here = replace(made(), environment_digest=file_digest(ROOT / LOCK))
+    same_software(accounts, replace(here, frameworks={"numpy": version("numpy")}))
+    with pytest.raises(Refused, match=said):
+        same_software(accounts, replace(here, **changes))

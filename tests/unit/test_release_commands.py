@@ -67,6 +67,31 @@ def test_while_another_deployment_reads_the_pins_none_is_written(
         command.main(arguments, standalone_mode=False)
 
 
+@pytest.mark.parametrize(("verb", "version"), [("release_package", "1.0.0"), ("shadow_package", "1.1.0")])
+def test_what_serves_is_not_deployed_anew_once_a_byte_of_it_was_altered(
+    verb: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(_: Any, package: Any) -> None:
+        if package.properties.version == "1.0.0":
+            raise Refused("digit-reader-1.0.0: its model was altered")
+
+    serving, asked = (SimpleNamespace(properties=SimpleNamespace(version=one)) for one in ("1.0.0", version))
+    now: Any = SimpleNamespace(version="1.0.0", withdrawn={}, candidate=None, model_package_arn="arn")
+    fakes = {
+        "read_release": lambda *_: now,
+        "in_registry": lambda *_: now,
+        "contradictions": lambda *_: [],
+        "unfit": lambda _: "",
+        "check_package": check,
+        "ModelRegistry": lambda *_: SimpleNamespace(read=lambda _: serving),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(promote_module, name, fake)
+    accounts = Accounts(ROOT, read_environment(ROOT, "local"))
+    with pytest.raises(Refused, match="its model was altered"):
+        getattr(promote_module, verb)(accounts, read_workload(ROOT, "digit-reader"), asked)
+
+
 def test_where_nothing_is_deployed_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "embedded")
