@@ -50,6 +50,7 @@ class Billing(cdk.Stack):
                 export_name=export_name(self._names.stem),
                 account=payer,
                 bucket_name=self._names.costs_bucket(),
+                bucket_owner=self._names.environment.accounts.data,
                 bucket_region=self._names.environment.region,
             ),
         )

@@ -34,6 +34,7 @@ class OwnBill(cdk.Stack):
                 export_name=export_name(names.stem),
                 account=account,
                 bucket_name=names.costs_bucket(),
+                bucket_owner=environment.accounts.data,
                 bucket_region=environment.region,
             ),
         )

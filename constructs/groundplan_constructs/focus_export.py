@@ -1,4 +1,8 @@
-"""The export of a bill into the data account's bucket."""
+"""The export of a bill into the data account's bucket.
+
+A bucket of another account is delivered to only where its owner is named:
+https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
+"""
 
 from dataclasses import dataclass
 
@@ -15,6 +19,7 @@ class FocusExportProps:
     export_name: str
     account: str
     bucket_name: str
+    bucket_owner: str
     bucket_region: str
 
 
@@ -34,6 +39,7 @@ class FocusExport(exports.CfnExport):
                 destination_configurations=exports.CfnExport.DestinationConfigurationsProperty(
                     s3_destination=exports.CfnExport.S3DestinationProperty(
                         s3_bucket=props.bucket_name,
+                        s3_bucket_owner=props.bucket_owner,
                         s3_prefix=f"{EXPORTS}/{props.account}",
                         s3_region=props.bucket_region,
                         s3_output_configurations=exports.CfnExport.S3OutputConfigurationsProperty(

@@ -138,6 +138,7 @@ def test_the_paying_account_exports_everything_and_watches_where_somebody_reads(
     place = export["Properties"]["Export"]["DestinationConfigurations"]["S3Destination"]
     assert place["S3Bucket"] == Names(environment).costs_bucket()
     assert place["S3Prefix"] == f"exports/{PAYER}"
+    assert place["S3BucketOwner"] == environment.accounts.data, "or nothing is delivered to another account"
 
 
 def test_an_accounts_own_bill_goes_where_its_bucket_admits_it_and_its_report_looks(tmp_path: Path) -> None:
@@ -155,6 +156,7 @@ def test_an_accounts_own_bill_goes_where_its_bucket_admits_it_and_its_report_loo
     place = given["DestinationConfigurations"]["S3Destination"]
     assert account in environment.exporters()
     assert place["S3Bucket"] == Names(environment).costs_bucket()
+    assert place["S3BucketOwner"] == environment.accounts.data, "or nothing is delivered to another account"
     looked_for = f"exports/{account}/{export_name(Names(environment).stem)}/"
     assert f"{place['S3Prefix']}/{given['Name']}/" == looked_for
     assert place["S3OutputConfigurations"]["Overwrite"] == "OVERWRITE_REPORT"
