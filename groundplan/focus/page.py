@@ -12,6 +12,9 @@ from groundplan.focus.workloads import SPOT_PROMISE, WorkloadLine
 from groundplan.prices import dollars
 
 MOST_LINES = 100  # of the table of workloads
+MOST_PROVIDERS = 3  # with tables of their own; a seller on a marketplace is a provider, too
+MOST_TOTALS = 15  # of the others
+FEWER_ROWS = 9  # of a table where more than two providers have some
 MOST_ROWS = 15  # of a table; what is left is one row more, so that every table sums to its total
 STYLE = """
 .bill{color-scheme:light dark;--ink:#1b1f24;--quiet:#57606a;--line:#d0d7de;--paper:#fff;--soft:#f6f8fa;--bar:#8aa4c8;
@@ -87,7 +90,7 @@ def fragment(report: Report, *, title: str, written: str) -> str:
             *_ceilings(report.workloads),
             *_lines(report.workloads),
             *(part for line in _dearest(report.workloads) for part in _workload(line)),
-            *(part for total in report.totals for part in _provider(report, total)),
+            *_providers(report),
             *_basis(report),
             "</main>",
         ]
@@ -212,9 +215,26 @@ def _standing(line: WorkloadLine) -> str:
     )
 
 
-def _provider(report: Report, total: Group) -> Iterator[str]:
-    name = f"{total.provider or '(no provider)'}, {total.currency}"
-    yield f"<h2>{_text(name)}</h2>"
+def _providers(report: Report) -> Iterator[str]:
+    """The dearest in US dollars first; of the others the totals, which are never added up."""
+    dearest = sorted(report.totals, key=lambda total: (total.currency != "USD", -total.sums.effective))
+    for total in dearest[:MOST_PROVIDERS]:
+        yield from _provider(report, total, MOST_ROWS if len(dearest) < MOST_PROVIDERS else FEWER_ROWS)
+    others = dearest[MOST_PROVIDERS:]
+    if others:
+        yield f"<h2>Other providers and currencies</h2>{_head()}"
+        for total in others[:MOST_TOTALS]:
+            yield _row(_whose(total), total.sums, total.currency, None)
+        more = len(others) - MOST_TOTALS
+        yield "</tbody></table></div>" + (f"<p>and {more} more; the JSON has them all</p>" if more > 0 else "")
+
+
+def _whose(total: Group) -> str:
+    return f"{total.provider or '(no provider)'}, {total.currency}"
+
+
+def _provider(report: Report, total: Group, most_rows: int) -> Iterator[str]:
+    yield f"<h2>{_text(_whose(total))}</h2>"
     own = [one for one in report.groups if (one.provider, one.currency) == (total.provider, total.currency)]
     saved = [(cause, total.sums.savings.get(cause, NOTHING)) for cause in CAUSES]
     said = ", ".join(f"{cause} {money(amount, total.currency)}" for cause, amount in saved if amount)
@@ -224,15 +244,19 @@ def _provider(report: Report, total: Group) -> Iterator[str]:
         yield f"<h3>by {_text(by.replace(',', ', '))}</h3>"
         if by == "day":
             yield _days(groups)
-        yield from _table(groups, total)
+        yield from _table(groups, total, most_rows)
 
 
-def _table(groups: Sequence[Group], total: Group) -> Iterator[str]:
-    heads = AMOUNTS
-    yield '<div class="wide"><table><thead><tr><th scope="col">name</th><th scope="col" class="spare">share</th>'
-    yield "".join(f'<th scope="col" class="{_narrow(head)}">{head}</th>' for head in heads) + "</tr></thead><tbody>"
+def _head() -> str:
+    heads = "".join(f'<th scope="col" class="{_narrow(head)}">{head}</th>' for head in AMOUNTS)
+    names = '<th scope="col">name</th><th scope="col" class="spare">share</th>'
+    return f'<div class="wide"><table><thead><tr>{names}{heads}</tr></thead><tbody>'
+
+
+def _table(groups: Sequence[Group], total: Group, most_rows: int) -> Iterator[str]:
+    yield _head()
     most = max((abs(group.sums.effective) for group in groups), default=NOTHING) or Decimal(1)
-    shown = _shown(groups)
+    shown = _shown(groups, most_rows)
     for group in shown:
         yield _row(group.name, group.sums, total.currency, group.sums.effective / most)
     rest = [group.sums for group in groups if group not in shown]
@@ -241,14 +265,14 @@ def _table(groups: Sequence[Group], total: Group) -> Iterator[str]:
     yield _row("total", total.sums, total.currency, None, "total") + "</tbody></table></div>"
 
 
-def _shown(groups: Sequence[Group]) -> Sequence[Group]:
+def _shown(groups: Sequence[Group], most_rows: int) -> Sequence[Group]:
     """The dearest, what nobody answers for, and of days the newest."""
     if groups and "day" in groups[0].key:
-        return groups[-MOST_ROWS:]
-    unallocated = [group for group in groups if None in group.key.values()][:MOST_ROWS]
+        return groups[-most_rows:]
+    unallocated = [group for group in groups if None in group.key.values()][:most_rows]
     dearest = sorted(groups, key=lambda group: (-abs(group.sums.effective), group.name))
     others = [group for group in dearest if group not in unallocated]
-    return [*others[: MOST_ROWS - len(unallocated)], *unallocated]
+    return [*others[: most_rows - len(unallocated)], *unallocated]
 
 
 def _row(name: str, sums: Sums, currency: str, share: Decimal | None, kind: str = "") -> str:
@@ -295,7 +319,7 @@ def _days(groups: Sequence[Group]) -> str:
 
 def _basis(report: Report) -> Iterator[str]:
     yield "<h2>What this rests on</h2>"
-    for one in report.reconciliation:
+    for one in report.reconciliation[:MOST_TOTALS]:
         left = f", of which {one.left_out_rows:,} ({money(one.left_out, one.currency)}) were there already"
         yield (
             f"<p>{_text(one.provider or '(no provider)')}: the files hold {one.held_rows:,} charges, "

@@ -97,6 +97,18 @@ def test_a_thousand_workloads_fit_into_the_page() -> None:
     assert "and 900 more workloads" in text
 
 
+def test_many_providers_fit_into_the_page_and_none_is_added_to_another(tmp_path: Path) -> None:
+    sellers = [
+        row | {"ServiceName": f"{row['ServiceName']} {at % 30}", "SubAccountId": f"{at % 30:012}"}
+        for number in range(40)
+        for at, row in enumerate(rows(60, number, provider=f"Seller {number:02d}"))
+    ]
+    made = shown(report(tmp_path, sellers))
+    assert len(made.encode()) <= LARGEST_BYTES
+    assert made.count("<h3>by workload</h3>") == 3
+    assert "and 22 more; the JSON has them all" in made
+
+
 def test_the_widget_is_the_page_without_a_page_around_it(tmp_path: Path) -> None:
     found = report(tmp_path, MONTH)
     inner = fragment(found, title="What it cost", written="today")
