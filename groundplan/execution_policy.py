@@ -154,6 +154,7 @@ BOUNDARY_ACTIONS = (
     "sagemaker:DescribeModelPackage",
     "sagemaker:DescribeTrainingJob",
     "sagemaker:DescribeTransformJob",
+    "sagemaker:InvokeEndpoint",
     "sagemaker:ListEndpoints",
     "sagemaker:ListModelPackageGroups",
     "sagemaker:ListModelPackages",

@@ -11,7 +11,7 @@ from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks, PCIDSS321Checks
 from groundplan.catalogue import Catalogue, read_catalogue
 from groundplan.environment import Environment
 from groundplan.estimate import Usage
-from groundplan.gateway.compiled import Uses, compiled
+from groundplan.gateway.compiled import Endpoints, Uses, compiled
 from groundplan.gateway.settings import Rules
 from groundplan.guardrail import read_guardrail
 from groundplan.names import Names
@@ -100,6 +100,8 @@ def compose(
     lake = DataLake(app, "DataLake", names=names)
     catalogue = read_catalogue(root)
     uses = models_of(root, environment, workloads, catalogue) if catalogue else ()
+    served = list(_served(root, environment, workloads, releases or {}))
+    endpoints = _endpoints(names, served) if uses else ()
     declared = {workload.name: read_tables(root, workload) for workload in workloads}
     training = Training(app, "Training", names=names, platform=platform, network=network.jobs, package=package)
     spend = _spend(app, names, package, lake, platform, training, workloads)
@@ -148,7 +150,7 @@ def compose(
                 design=found,
                 pin=pin,
             )
-            for workload, found, pin in _served(root, environment, workloads, releases or {})
+            for workload, found, pin in served
         ],
         spend=spend,
         cost_report=CostReport(
@@ -176,10 +178,13 @@ def compose(
             catalogue=catalogue,
             policy=read_guardrail(root),
             uses=uses,
+            endpoints=[name for _, name in endpoints],
         )
         if catalogue
         else None,
-        gateway=_gateway(app, root, names, catalogue, uses, spend[0].alarms) if catalogue and uses else None,
+        gateway=_gateway(app, names, rules_of(root, environment, catalogue, uses, endpoints), root, spend[0].alarms)
+        if catalogue and uses
+        else None,
         governance=Governance(
             app, "Governance", names=names, organization=environment.organization, catalogue=catalogue
         )
@@ -232,11 +237,8 @@ def _spend(
     return (application, ai, data)
 
 
-def _gateway(
-    app: cdk.App, root: Path, names: Names, catalogue: Catalogue, uses: Uses, alarm_topic: sns.ITopic
-) -> Gateway:
+def _gateway(app: cdk.App, names: Names, rules: Rules, root: Path, alarm_topic: sns.ITopic) -> Gateway:
     """Its alarms are heard where the application account's budget is."""
-    rules = rules_of(root, names.environment, catalogue, uses)
     package = gateway_package(root, names, rules)
     return Gateway(app, "Gateway", names=names, package=package, rules=rules, alarm_topic=alarm_topic)
 
@@ -257,17 +259,28 @@ def _served(
             yield workload, found, releases[workload.name]
 
 
+def _endpoints(names: Names, served: Sequence[tuple[Workload, Design, Pin]]) -> Endpoints:
+    """Those that answer at once, and by their own name: a component's is another, a queue and a job answer later."""
+    return [
+        (workload, names.endpoint(workload.name))
+        for workload, found, _ in served
+        if found.mode in ("real-time", "serverless")
+    ]
+
+
 def models_of(root: Path, environment: Environment, workloads: Sequence[Workload], catalogue: Catalogue) -> Uses:
     """Each workload whose plan is a foundation model, with the ids of that and of its fallbacks."""
     market = Market(read_prices(root, environment.region, environment.prices.factor()), catalogue)
     return list(invoked(workloads, market, environment.region))
 
 
-def rules_of(root: Path, environment: Environment, catalogue: Catalogue, uses: Uses) -> Rules:
+def rules_of(
+    root: Path, environment: Environment, catalogue: Catalogue, uses: Uses, endpoints: Endpoints = ()
+) -> Rules:
     """The gateway's rules; raises BadInput where a workload uses a prompt that has not passed its evaluation."""
     prices = read_prices(root, environment.region, environment.prices.factor())
     prompts = {workload.name: used_prompts(root, environment, workload.name, model) for workload, [model, *_] in uses}
-    return compiled(environment, catalogue, uses, prices, prompts)
+    return compiled(environment, catalogue, uses, prices, prompts, endpoints)
 
 
 def _ceilings(environment: Environment, workloads: Sequence[Workload]) -> CostCeilings:

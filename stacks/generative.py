@@ -33,7 +33,10 @@ KEPT_DAYS = 7  # of what models were asked and answered
 
 
 class Generative(AccountStack):
-    """`uses` is workload to the ids of the models that its plan invokes: the chosen one, then its fallbacks."""
+    """`uses` is workload to the ids of the models that its plan invokes: the chosen one, then its fallbacks.
+
+    `endpoints` are the names of those that the gateway asks for predictions.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Generative(AccountStack):
         catalogue: Catalogue,
         policy: GuardrailPolicy,
         uses: Sequence[tuple[Workload, Sequence[str]]],
+        endpoints: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id, names=names, account="ai", description="Foundation models")
         environment = names.environment
@@ -96,6 +100,10 @@ class Generative(AccountStack):
             ["ssm:GetParameter"],
             [self.format_arn(service="ssm", resource="parameter", resource_name=names.models_parameter()[1:])],
         )
+        if endpoints:
+            role.permissions.allow(
+                "Predict", ["sagemaker:InvokeEndpoint"], [self._endpoint(name) for name in endpoints]
+            )
         InvocationLog(self, "InvocationLog", props=self._log(platform, package, key))
 
     def _refuse_unguarded(self, policy: GuardrailPolicy, uses: Sequence[tuple[Workload, Sequence[str]]]) -> None:
@@ -133,6 +141,9 @@ class Generative(AccountStack):
                 )
                 found[f"{workload.name}/{known[0]}"] = profile.attr_inference_profile_arn
         return found
+
+    def _endpoint(self, name: str) -> str:
+        return self.format_arn(service="sagemaker", resource="endpoint", resource_name=name)
 
     def _role_of_gateway(self) -> str:
         names = self.names

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from groundplan.catalogue import Catalogue
 from groundplan.environment import Environment
-from groundplan.gateway.settings import Feature, ModelRules, Rules, Tenant
+from groundplan.gateway.settings import Feature, ModelRules, Prediction, Rules, Tenant
 from groundplan.gateway.token_cost import TokenPrices
 from groundplan.prices import Price, PriceBook
 from groundplan.prompt_template import PassedPrompt
@@ -14,6 +14,7 @@ from groundplan.refusal import Refused, bad
 from groundplan.workload import Workload
 
 Uses = Sequence[tuple[Workload, Sequence[str]]]
+Endpoints = Sequence[tuple[Workload, str]]
 _MILLION = 1_000_000
 
 
@@ -26,9 +27,10 @@ def compiled(
     uses: Uses,
     prices: PriceBook,
     prompts: Prompts | None = None,
+    endpoints: Endpoints = (),
 ) -> Rules:
     """`uses` is workload to the ids that its plan invokes: the chosen one, then its fallbacks. `prompts` is workload
-    to the prompts that passed their evaluation.
+    to the prompts that passed their evaluation, `endpoints` workload to the endpoint that answers for it.
 
     Models are named by the catalogue's keys. A tenant may spend its budget of the environment, or, where it has none,
     what its workloads may cost; and may ask as often as its workloads are asked at their peak.
@@ -39,20 +41,26 @@ def compiled(
         keys = [_key(catalogue, target) for target in targets]
         for key, target in zip(keys, targets, strict=True):
             models[key] = _model(catalogue, key, target, prices)
-        for feature in workload.metering.features or (workload.name,):
-            if other := features.get(feature):
-                where, allowed = (
-                    f"workloads/{workload.name}/workload.toml",
-                    f"{other.workload} has it; allowed: another",
-                )
-                raise bad(where, "metering.features", feature, allowed)
-            features[feature] = Feature(
-                workload=workload.name,
-                models=tuple(keys),
-                prompts=dict((prompts or {}).get(workload.name, {})),
-            )
+        passed = dict((prompts or {}).get(workload.name, {}))
+        _add(features, workload, Feature(workload=workload.name, models=tuple(keys), prompts=passed))
+    for workload, _ in endpoints:
+        _add(features, workload, Feature(workload=workload.name, predictions=(workload.name,)))
     known = {key: _without_unused_fallback(model, models) for key, model in models.items()}
-    return Rules(models=known, features=features, tenants=dict(_tenants(environment, uses, features)))
+    workloads = [workload for workload, _ in (*uses, *endpoints)]
+    return Rules(
+        models=known,
+        predictions={workload.name: Prediction(endpoint_name=name) for workload, name in endpoints},
+        features=features,
+        tenants=dict(_tenants(environment, workloads, features)),
+    )
+
+
+def _add(features: dict[str, Feature], workload: Workload, made: Feature) -> None:
+    for feature in workload.metering.features or (workload.name,):
+        if other := features.get(feature):
+            where, allowed = f"workloads/{workload.name}/workload.toml", f"{other.workload} has it; allowed: another"
+            raise bad(where, "metering.features", feature, allowed)
+        features[feature] = made
 
 
 def _key(catalogue: Catalogue, target: str) -> str:
@@ -87,9 +95,11 @@ def _without_unused_fallback(model: ModelRules, models: Mapping[str, ModelRules]
     return model if model.fallback in models else model.model_copy(update={"fallback": None})
 
 
-def _tenants(environment: Environment, uses: Uses, features: Mapping[str, Feature]) -> Iterator[tuple[str, Tenant]]:
-    for name in sorted({tenant for workload, _ in uses for tenant in workload.metering.tenants}):
-        theirs = [workload for workload, _ in uses if name in workload.metering.tenants]
+def _tenants(
+    environment: Environment, workloads: Sequence[Workload], features: Mapping[str, Feature]
+) -> Iterator[tuple[str, Tenant]]:
+    for name in sorted({tenant for workload in workloads for tenant in workload.metering.tenants}):
+        theirs = [workload for workload in workloads if name in workload.metering.tenants]
         names = {workload.name for workload in theirs}
         own = sum((workload.drivers.monthly_cost_ceiling_usd for workload in theirs), Decimal(0))
         peak = sum((workload.drivers.peak_requests_per_second for workload in theirs), Decimal(0))

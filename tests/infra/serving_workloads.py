@@ -41,6 +41,7 @@ def scorer(
     """The fraud scorer under another name, planned as `force` says; a value of None takes a driver away."""
     document = tomllib.loads(FILE.read_text())
     document["name"] = name
+    document["metering"] = {}  # a feature is one workload's
     document["plan"] = {"force": force, "reason": "so that this mode is tried"}
     document["drivers"] |= {"monthly_cost_ceiling_usd": 100_000, **(drivers or {})}
     document["drivers"] = {key: value for key, value in document["drivers"].items() if value is not None}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from test_serving_alarms import MODES
+
 from groundplan.gateway.meter import Metered
 from groundplan_gateway.telemetry import metered
 
@@ -241,3 +243,26 @@ def test_alarms_are_heard_on_the_application_accounts_topic(assembly: Any) -> No
         [action] = one["AlarmActions"]
         assert "Spend-application" in json.dumps(action), name
         assert any(topic in json.dumps(action) for topic in topics), name
+
+
+def test_what_is_served_at_once_is_predicted_through_the_gateway_and_nothing_else(served: Any) -> None:
+    """A component is asked by another name than its endpoint's, a queue and a job answer later."""
+    [policy] = [
+        one["Properties"]["PolicyDocument"]["Statement"]
+        for stack, logical_id, one in served.resources("AWS::IAM::ManagedPolicy")
+        if stack == "Generative" and logical_id.startswith("GatewayModels")
+    ]
+    [predict] = [one for one in policy if one.get("Sid") == "Predict"]
+    at_once = [name for name, mode in MODES.items() if mode in ("real-time", "serverless")]
+    beginning = f"{served.environment.region}:{served.environment.accounts.ai}:endpoint/"
+    assert predict["Action"] == "sagemaker:InvokeEndpoint"
+    assert sorted(arn.rpartition(":sagemaker:")[2] for arn in predict["Resource"]) == sorted(
+        beginning + served.names.endpoint(name) for name in at_once
+    )
+    groups = {one["Properties"]["GroupName"] for _, _, one in served.resources("AWS::Cognito::UserPoolGroup")}
+    assert {"feature/forms", "feature/web-checkout", "feature/office-scorer"} <= groups
+    assert "feature/queued-scorer" not in groups
+
+
+def test_without_an_endpoint_nobody_may_ask_for_predictions(assembly: Any) -> None:
+    assert "sagemaker:InvokeEndpoint" not in json.dumps(assembly.templates["Generative"])

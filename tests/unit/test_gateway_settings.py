@@ -87,6 +87,31 @@ def test_two_workloads_cannot_share_a_feature() -> None:
         rules((assistant(), TARGETS), (other, TARGETS))
 
 
+def test_an_endpoint_answers_the_features_and_tenants_of_its_workload_and_no_others() -> None:
+    [reader] = [one for one in read_workloads(ROOT) if one.name == "digit-reader"]
+    made = compiled(
+        read_environment(ROOT, "prod"),
+        catalogue(),
+        [(assistant(), TARGETS)],
+        read_prices(ROOT, "us-east-1"),
+        endpoints=[(reader, "groundplan-prod-digit-reader")],
+    )
+    assert {name: one.endpoint_name for name, one in made.predictions.items()} == {
+        "digit-reader": "groundplan-prod-digit-reader"
+    }
+    assert {name: one.predictions for name, one in made.features.items()} == {
+        "help-page": (),
+        "agent-desk": (),
+        "forms": ("digit-reader",),
+    }
+    assert made.features["forms"].models == ()
+    assert {name: one.features for name, one in made.tenants.items()} == {
+        "archive": ("forms",),
+        "retail": ("help-page", "agent-desk"),
+        "wholesale": ("help-page", "agent-desk"),
+    }
+
+
 def test_settings_are_the_rules_under_the_guardrail_and_through_the_workloads_profile() -> None:
     found = settings_of(rules(), place(), TOLD)
     assert {(model.guardrail, model.guardrail_version) for model in found.models.values()} == {("g1", "3")}
