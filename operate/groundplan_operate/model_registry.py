@@ -17,6 +17,7 @@ from groundplan_operate.accounts import Accounts
 
 CHUNK_BYTES = 2**20
 _UNKNOWN = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
+_BACK = "the bucket keeps its earlier versions: bring that one back"
 _GONE = ("404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion")
 
 
@@ -121,7 +122,7 @@ def read_object(s3: Any, uri: str, *, sha256: str, what: str) -> bytes:
     except ClientError as error:
         if error.response["Error"]["Code"] not in _GONE:
             raise
-        raise Refused(f"{what}: {uri} is not there any more") from None
+        raise Refused(f"{what}: {uri} is not there any more; {_BACK}") from None
     _same(hashlib.sha256(content).hexdigest(), sha256, uri, what)
     return content
 
@@ -135,7 +136,7 @@ def fetch_object(s3: Any, uri: str, target: Path, *, sha256: str, what: str) -> 
     except ClientError as error:
         if error.response["Error"]["Code"] not in _GONE:
             raise
-        raise Refused(f"{what}: {uri} is not there any more") from None
+        raise Refused(f"{what}: {uri} is not there any more; {_BACK}") from None
     with target.open("wb") as file:
         for chunk in body.iter_chunks(CHUNK_BYTES):
             made_of.update(chunk)
@@ -174,4 +175,4 @@ def _hashed(s3: Any, uri: str, sha256: str, what: str) -> None:
 
 def _same(found: str, sha256: str, uri: str, what: str) -> None:
     if found != sha256:
-        raise Refused(f"{what}: {uri} was altered: it has sha256 {found}, and {sha256} was registered")
+        raise Refused(f"{what}: {uri} was altered: it has sha256 {found}, and {sha256} was registered; {_BACK}")

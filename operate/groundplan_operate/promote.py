@@ -110,7 +110,7 @@ def shadow_package(accounts: Accounts, workload: Workload, package: Package) -> 
     if now.version == version:
         raise Refused(f"{package.name} serves; allowed in its shadow: another version")
     if why := now.withdrawn.get(version):
-        raise Refused(f"{package.name} was rolled back: {why}")
+        raise Refused(f"{package.name} was rolled back: {why}; promote --again --reason TEXT releases it, no shadow")
     _fit(accounts, package)
     _as_it_was(accounts, workload, now, ModelRegistry(accounts, workload).read(now.model_package_arn))
     candidate = Candidate(
