@@ -76,11 +76,38 @@ def plan_lines(
 
 
 def gate_lines(judged: Sequence[Judged]) -> Iterator[str]:
-    """A table of the gate's verdicts."""
+    """A table of the gate's verdicts, and what each asked and found, as on its page."""
     yield from ("| workload | training job | gate |", "|---|---|---|")
     for one in judged:
-        yield f"| {one.workload} | {one.training_job or 'none'} | {one.refusal.replace('|', '/') or 'passed'} |"
+        yield f"| {one.workload} | {one.training_job or 'none'} | {_cell(one.refusal) or 'passed'} |"
     yield ""
+    for one in judged:
+        yield from _found(one)
+
+
+def _found(one: Judged) -> Iterator[str]:
+    """The slices and questions of one verdict; folded, as most readers want to know only what was stopped."""
+    rows: Sequence[Mapping[str, Any]] = one.verdict.get("rows", ())
+    if not rows:
+        return
+    against = one.verdict.get("in_service") or "nothing in service"
+    yield from (f"<details><summary>{one.workload}: slices, speed, cost</summary>", "")
+    yield from (
+        f"| {one.verdict['key_metric']} | candidate | against {against} | samples | |",
+        "|---|---|---|---|---|",
+    )
+    for row in rows:
+        change, figure = row["against_service"], row["candidate"]
+        moved = f"{change['value']:+.4f}" if change else "none"
+        said = "; ".join([row["judgement"], *row["reasons"]])
+        yield f"| {_cell(row['name'])} | {figure['value']:.4f} | {moved} | {figure['samples']} | {_cell(said)} |"
+    for check in one.verdict["checks"]:
+        yield f"| {_cell(check['name'])} | | | | {_cell(check['judgement'] + ': ' + check['says'])} |"
+    yield from ("", "</details>", "")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "/").replace("<", "&lt;")
 
 
 def _planned(plan: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -98,6 +98,25 @@ def test_a_stopped_model_is_shown_with_the_reason() -> None:
     assert list(gate_lines([passed, stopped]))[2:4] == ["| a | a-1 | passed |", "| b | b-1 | digit_8 fell / by 0.1 |"]
 
 
+def test_the_summary_says_of_each_slice_and_question_what_the_gate_found() -> None:
+    fallen = {"name": "digit_8", "candidate": {"value": 0.8, "samples": 24}, "against_service": {"value": -0.125}}
+    first = {"name": "<b>", "candidate": {"value": 0.97, "samples": 359}, "against_service": None}
+    verdict = {
+        "key_metric": "accuracy",
+        "in_service": "digit-reader-1.0.0",
+        "rows": [
+            first | {"judgement": "passed", "reasons": []},
+            fallen | {"judgement": "failed", "reasons": ["falls"]},
+        ],
+        "checks": [{"name": "plan", "judgement": "passed", "says": "serverless on 1 GiB, $0.01 a month"}],
+    }
+    lines = list(gate_lines([Judged("digit-reader", "a-1", verdict, "digit_8: falls")]))
+    assert "| accuracy | candidate | against digit-reader-1.0.0 | samples | |" in lines
+    assert "| &lt;b> | 0.9700 | none | 359 | passed |" in lines
+    assert "| digit_8 | 0.8000 | -0.1250 | 24 | failed; falls |" in lines
+    assert "| plan | | | | passed: serverless on 1 GiB, $0.01 a month |" in lines
+
+
 def test_without_a_changed_pin_nothing_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundplan_operate.release.changed_files", lambda *_: [])
     done = CliRunner().invoke(release, ["--since", "HEAD", "-e", "dev"])
