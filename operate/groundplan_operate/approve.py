@@ -7,9 +7,11 @@ from typing import Any
 
 import boto3
 import click
+from botocore.exceptions import ClientError
 
 from groundplan.environment import read_environment
 from groundplan.model_package import Decision, Package, decision_of
+from groundplan.names import APPROVER_TAG
 from groundplan.refusal import Refused, bad
 from groundplan.release import checked_why
 from groundplan_operate.accounts import CONFIG, Accounts
@@ -74,13 +76,22 @@ def decide(accounts: Accounts, subject: str, word: str, reason: str) -> tuple[Pa
 
 
 def _as_approver(accounts: Accounts) -> tuple[Any, str]:
-    """A SageMaker client in the approver's role, and who that is; the session carries the person's name."""
+    """A SageMaker client in the approver's role, and who that is; the session carries the person's name.
+
+    Raises Refused for who may not become the approver.
+    """
     own = accounts.client("sts", "ai")
     person = str(own.get_caller_identity()["Arn"]).rpartition(":")[2].rpartition("/")[2]
     name = re.sub(r"[^A-Za-z0-9_=,.@-]", "-", person)[:64] or "person"
     number = accounts.environment.accounts.ai
     arn = accounts.names.roles(number, accounts.names.approver_role())
-    given = own.assume_role(RoleArn=arn, RoleSessionName=name, DurationSeconds=SESSION_SECONDS)["Credentials"]
+    try:
+        given = own.assume_role(RoleArn=arn, RoleSessionName=name, DurationSeconds=SESSION_SECONDS)["Credentials"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException"):
+            raise
+        who = f"people whose role carries the tag {APPROVER_TAG} = {accounts.names.stem}, and may assume {arn}"
+        raise Refused(f"{person} may not approve: allowed are {who} (docs/release.md)") from None
     session = _Session(
         given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=accounts.environment.region
     )

@@ -6,11 +6,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from groundplan.environment import read_environment
 from groundplan.refusal import BadInput, Refused
 from groundplan.workload import read_workload
+from groundplan_operate import approve as approve_module
 from groundplan_operate import promote as promote_module
 from groundplan_operate import rollback as rollback_module
 from groundplan_operate import toolkit
@@ -90,6 +92,20 @@ def test_what_serves_is_not_deployed_anew_once_a_byte_of_it_was_altered(
     accounts = Accounts(ROOT, read_environment(ROOT, "local"))
     with pytest.raises(Refused, match="its model was altered"):
         getattr(promote_module, verb)(accounts, read_workload(ROOT, "digit-reader"), asked)
+
+
+def test_who_may_not_become_the_approver_is_told_who_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+
+    waiting = SimpleNamespace(name="digit-reader-1.0.0", approval="PendingManualApproval", status="Completed")
+    ann = {"Arn": "arn:aws:sts::777788889999:assumed-role/engineer/ann"}
+    sts = SimpleNamespace(get_caller_identity=lambda: ann, assume_role=denied)
+    monkeypatch.setattr(approve_module, "find", lambda *_: (None, waiting))
+    monkeypatch.setattr(approve_module, "check_package", lambda *_: None)
+    monkeypatch.setattr(Accounts, "client", lambda *_: sts)
+    with pytest.raises(Refused, match=r"ann may not approve.*the tag model-approver = groundplan-prod"):
+        approve_module.decide(Accounts(ROOT, read_environment(ROOT, "prod")), "digit-reader-1.0.0", "Approved", "")
 
 
 def test_where_nothing_is_deployed_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
