@@ -62,5 +62,8 @@ EXPLAINED = {
     ),
     "boundary | AtMost | drop action s*:*Transform*": _SERVING,
     "boundary | AtMost | drop action states:StartExecution": _SERVING,
+    "boundary | AtMost | drop action sagemaker:InvokeEndpoint": (
+        "Only where a release serves at once may the gateway ask it, and here is none: test_gateway_stack.py has one."
+    ),
     "execution:* | Services | drop action application-autoscaling:[*]": _SERVING,
 }
