@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import aws_cdk as cdk
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from groundplan_constructs.acknowledgement import acknowledge
+from groundplan_constructs.recoverable_table import RecoverableTableProps, recoverable_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,25 +23,16 @@ class LedgerTable(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, props: LedgerTableProps) -> None:
         super().__init__(scope, construct_id)
-        self.table = dynamodb.Table(
+        self.table = recoverable_table(
             self,
             "Table",
-            table_name=props.table_name,
-            partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
-            encryption_key=props.encryption_key,
-            time_to_live_attribute=props.expires,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
+            props=RecoverableTableProps(
+                table_name=props.table_name,
+                partition_key="id",
+                encryption_key=props.encryption_key,
+                retain=props.retain,
+                without_backup="Point-in-time recovery keeps every second of 35 days; a month's budget is older than "
+                "nothing else here.",
+                expires=props.expires,
             ),
-            deletion_protection=props.retain,
-            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-            if props.retain
-            else cdk.RemovalPolicy.DESTROY,
-        )
-        acknowledge(
-            self.table,
-            "Point-in-time recovery keeps every second of 35 days; a month's budget is older than nothing else here.",
-            "NIST.800.53.R5-DynamoDBInBackupPlan",
         )

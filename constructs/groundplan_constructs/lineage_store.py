@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from groundplan_constructs.acknowledgement import acknowledge
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
+from groundplan_constructs.recoverable_table import RecoverableTableProps, recoverable_table, text_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,33 +29,24 @@ class LineageStore(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, props: LineageStoreProps) -> None:
         super().__init__(scope, construct_id)
-        self.table = dynamodb.Table(
+        self.table = recoverable_table(
             self,
             "Table",
-            table_name=props.table_name,
-            partition_key=_key("node"),
-            sort_key=_key("relation"),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
-            encryption_key=props.encryption_key,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
+            props=RecoverableTableProps(
+                table_name=props.table_name,
+                partition_key="node",
+                sort_key="relation",
+                encryption_key=props.encryption_key,
+                retain=props.retain,
+                without_backup="Point-in-time recovery keeps every second of 35 days; the events in the bucket "
+                "rebuild the rest.",
             ),
-            deletion_protection=props.retain,
-            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
-            if props.retain
-            else cdk.RemovalPolicy.DESTROY,
         )
         self.table.add_global_secondary_index(
             index_name="reversed",
-            partition_key=_key("target"),
-            sort_key=_key("node"),
+            partition_key=text_key("target"),
+            sort_key=text_key("node"),
             projection_type=dynamodb.ProjectionType.ALL,
-        )
-        acknowledge(
-            self.table,
-            "Point-in-time recovery keeps every second of 35 days; the events in the bucket rebuild the rest.",
-            "NIST.800.53.R5-DynamoDBInBackupPlan",
         )
         self.events = EncryptedBucket(
             self,
@@ -68,7 +58,3 @@ class LineageStore(Construct):
                 retain=props.retain,
             ),
         )
-
-
-def _key(name: str) -> dynamodb.Attribute:
-    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
