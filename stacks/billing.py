@@ -8,9 +8,9 @@ from aws_cdk import aws_ce as ce
 from constructs import Construct
 
 from groundplan.names import Names
-from groundplan.spend.focus_table import export_name
 from groundplan.workload import Workload
-from groundplan_constructs import FocusExport, FocusExportProps, MonthlyBudget, MonthlyBudgetProps
+from groundplan_constructs import MonthlyBudget, MonthlyBudgetProps
+from stacks.own_bill import export_bill
 
 LEAST_IMPACT_PERCENT = "50"  # of what was expected
 REGION = "us-east-1"  # of Data Exports, Cost Explorer and Budgets
@@ -35,25 +35,12 @@ class Billing(cdk.Stack):
             termination_protection=environment.retain_data,
             description="The organisation's bills, for the environment's data account",
         )
-        self._export(payer or "")
+        export_bill(self, names, payer or "")
         self._emails = dict.fromkeys((*environment.budgets.email, *filter(None, [environment.alarm_email])))
         if not self._emails:
             return  # nobody would hear of a budget or an anomaly
         self._watch()
         self._budgets(workloads)
-
-    def _export(self, payer: str) -> None:
-        FocusExport(
-            self,
-            "Export",
-            props=FocusExportProps(
-                export_name=export_name(self._names.stem),
-                account=payer,
-                bucket_name=self._names.costs_bucket(),
-                bucket_owner=self._names.environment.accounts.data,
-                bucket_region=self._names.environment.region,
-            ),
-        )
 
     def _watch(self) -> None:
         """By the tag `workload`, beside the detector in `groundplan.spend`."""

@@ -27,14 +27,19 @@ class OwnBill(cdk.Stack):
             termination_protection=environment.retain_data,
             description="The account's own bill, for the environment's data account",
         )
-        FocusExport(
-            self,
-            "Export",
-            props=FocusExportProps(
-                export_name=export_name(names.stem),
-                account=account,
-                bucket_name=names.costs_bucket(),
-                bucket_owner=environment.accounts.data,
-                bucket_region=environment.region,
-            ),
-        )
+        export_bill(self, names, account)
+
+
+def export_bill(stack: cdk.Stack, names: Names, account: str) -> None:
+    """What the account pays for, delivered to the data account's bucket of bills."""
+    FocusExport(
+        stack,
+        "Export",
+        props=FocusExportProps(
+            export_name=export_name(names.stem),
+            account=account,
+            bucket_name=names.costs_bucket(),
+            bucket_owner=names.environment.accounts.data,
+            bucket_region=names.environment.region,
+        ),
+    )
