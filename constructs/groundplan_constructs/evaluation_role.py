@@ -19,7 +19,7 @@ from groundplan_constructs.sagemaker_permissions import (
     allow_image,
     allow_listing,
     allow_network,
-    allow_telemetry,
+    allow_telemetry_of_jobs,
     sagemaker_of_this_account,
 )
 
@@ -64,12 +64,7 @@ class EvaluationRole(Construct):
         allow_decryption(self.permissions, [props.held_out_bucket], props.data_account)
         allow_encryption(self.permissions, props.encryption_key)
         allow_image(self.permissions, props.repository.repository_arn)
-        allow_telemetry(
-            self.permissions,
-            "/aws/sagemaker/TrainingJobs*",
-            "/aws/sagemaker/TrainingJobs",
-            reason="SageMaker's one log group for training jobs, and its streams, which it names by job.",
-        )
+        allow_telemetry_of_jobs(self.permissions)
         allow_network(self.permissions, props.placement)
 
     def _objects(self, props: EvaluationRoleProps) -> None:

@@ -124,6 +124,16 @@ def allow_telemetry(permissions: Permissions, group: str, namespace: str, *, rea
     )
 
 
+def allow_telemetry_of_jobs(permissions: Permissions) -> None:
+    """What training jobs say and measure."""
+    allow_telemetry(
+        permissions,
+        "/aws/sagemaker/TrainingJobs*",
+        "/aws/sagemaker/TrainingJobs",
+        reason="SageMaker's one log group for training jobs, and its streams, which it names by job.",
+    )
+
+
 def allow_network(permissions: Permissions, placement: Placement) -> None:
     """Join the subnets and groups, and leave them again."""
     stack = cdk.Stack.of(permissions)

@@ -18,7 +18,7 @@ from groundplan_constructs.sagemaker_permissions import (
     allow_image,
     allow_listing,
     allow_network,
-    allow_telemetry,
+    allow_telemetry_of_jobs,
     sagemaker_of_this_account,
 )
 
@@ -63,12 +63,7 @@ class TrainingRole(Construct):
         self._read_data(props)
         self._write_artefacts(props)
         allow_image(self.permissions, props.repository.repository_arn)
-        allow_telemetry(
-            self.permissions,
-            "/aws/sagemaker/TrainingJobs*",
-            "/aws/sagemaker/TrainingJobs",
-            reason="SageMaker's one log group for training jobs, and its streams, which it names by job.",
-        )
+        allow_telemetry_of_jobs(self.permissions)
         allow_network(self.permissions, Placement(props.subnet_ids, props.security_group_ids))
 
     def _read_data(self, props: TrainingRoleProps) -> None:
