@@ -81,7 +81,8 @@ class LineageRecorder:
         described = self.sagemaker.describe(kind, name)
         if kind == "run":
             run = run_from_description(described)
-            return as_recorded(run, self.table.get(run.node)) or self.records.keep(run, described)
+            known = as_recorded(run, self.table.get(run.node)) if run.has_ended else None
+            return known or self.records.keep(run, described)
         if kind == "package":
             return package_from_description(described)
         served = self._served(name, described)
