@@ -52,7 +52,7 @@ def waiting(embedded_aws: Any, url: str) -> int:
 def make_function(embedded_aws: Any, name: str, source: str, **settings: Any) -> str:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
-        packed.writestr("index.py", source)
+        packed.writestr(zipfile.ZipInfo("index.py"), source)  # the same bytes at any hour
     return embedded_aws.client("lambda", ACCOUNT).create_function(
         FunctionName=name,
         Runtime="python3.13",
