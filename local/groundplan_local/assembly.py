@@ -14,6 +14,7 @@ from groundplan_local import (
     guardrails,
     image_builds,
     invocations,
+    settled_stacks,
     state_machine_task,
     web_functions,
 )
@@ -75,6 +76,7 @@ def assemble(state: Path) -> Assembly:
     invocations.install()
     measures.install()
     scaling.install()
+    settled_stacks.install()
     state_machine_task.install()
     web_functions.install()
     return Assembly(joint("ministack.app", "app"), training_jobs, mlflow_servers, QueueAlarms(), endpoints)

@@ -22,12 +22,16 @@ def variables(state: Path) -> Mapping[str, str]:
     return {**os.environ, "GROUNDPLAN_LOCAL_STATE": str(state)}
 
 
-def copy_repository(to: Path) -> Path:
-    """This repository with environments and workloads of its own, and nothing released; the rest are links."""
+def copy_repository(to: Path, *workloads: str) -> Path:
+    """This repository with environments and workloads of its own, and nothing released; the rest are links.
+
+    Of the workloads those that are named, or all.
+    """
     for path in ROOT.iterdir():
         if path.name not in ("app.py", "environments", "workloads", "cdk.out", "tests", ".git"):
             (to / path.name).symlink_to(path)
     shutil.copy(ROOT / "app.py", to)
-    for name in ("environments", "workloads"):
+    chosen = [f"workloads/{one}" for one in workloads] or ["workloads"]
+    for name in ("environments", *chosen):
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("release.*"))
     return to

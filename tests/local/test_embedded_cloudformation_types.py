@@ -799,6 +799,25 @@ def test_a_property_that_is_not_emulated_fails_by_name(stack: Stack, embedded_aw
     assert embedded_aws.client("sagemaker", account).list_model_package_groups()["ModelPackageGroupSummaryList"] == []
 
 
+def test_whoever_asks_how_a_stack_does_is_answered_when_it_has_settled(embedded_aws: Any, account: str) -> None:
+    cloudformation = embedded_aws.client("cloudformation", account)
+
+    def says(name: str) -> str:
+        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+
+    groups = {
+        f"Group{number}": {
+            "Type": "AWS::SageMaker::ModelPackageGroup",
+            "Properties": {"ModelPackageGroupName": f"one-of-them-{number}"},
+        }
+        for number in range(3)
+    }
+    made = cloudformation.create_stack(StackName="groups", TemplateBody=json.dumps({"Resources": groups}))
+    assert says("groups") == "CREATE_COMPLETE"
+    cloudformation.delete_stack(StackName="groups")
+    assert says(made["StackId"]) == "DELETE_COMPLETE"
+
+
 def schema(kind: str) -> dict[str, Any]:
     """The type's schema, as CloudFormation's registry publishes it and cfn-lint ships it."""
     schemas = Path(cfnlint.__file__).parent / "data" / "schemas"

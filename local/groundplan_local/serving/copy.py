@@ -57,7 +57,6 @@ class Copy:
             "AWS_ACCESS_KEY_ID": access.access_key,
             "AWS_SECRET_ACCESS_KEY": access.secret_key,
             "AWS_ENDPOINT_URL": endpoint_url(),
-            "PYTHONDONTWRITEBYTECODE": "1",
             **container.get("Environment", {}),
             BASE_VARIABLE: str(folder / "opt/ml"),
         }

@@ -114,7 +114,6 @@ class Container:
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
             "PYTHONUNBUFFERED": "1",  # or lines of the log would come in lumps
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         requested: Mapping[str, str] = job.request.get("Environment", {})
         return {**passed, **access, **contract, **self._variables(), **requested, BASE_VARIABLE: str(self.base)}

@@ -19,8 +19,8 @@ from groundplan.workload import read_workloads
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """In which nothing is released: what others promote meanwhile is not deployed here."""
-    return copy_repository(tmp_path_factory.mktemp("repository"))
+    """With one workload, and nothing released: what others promote meanwhile is not deployed here."""
+    return copy_repository(tmp_path_factory.mktemp("repository"), "digit-reader")
 
 
 @pytest.fixture
@@ -43,9 +43,14 @@ def test_a_killed_deployment_is_finished_by_the_next_and_a_dead_embedded_aws_is_
     own: Any, tmp_path: Path, repository: Path
 ) -> None:
     kill_while_deploying(tmp_path, repository)
+    # A workload whose folder is gone leaves its stack: it is named, and goes with the rest.
+    left(tmp_path, "222222222222", "groundplan-local-Workload-gone")
+    left(tmp_path, "444444444444", "groundplan-local-Tables-gone")
     done = own("deploy", "-e", "local")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "done:" in done.stdout
+    assert "groundplan-local-Workload-gone stands although" in done.stdout
+    assert "delete-stack --stack-name groundplan-local-Tables-gone, in the data account" in done.stdout
     stacks = client(tmp_path, "cloudformation", "222222222222").describe_stacks()["Stacks"]
     assert {stack["StackStatus"] for stack in stacks} == {"CREATE_COMPLETE"}
     expected = [
@@ -65,18 +70,9 @@ def test_a_killed_deployment_is_finished_by_the_next_and_a_dead_embedded_aws_is_
     again = own("deploy", "-e", "local")
     assert again.returncode == 0, again.stdout + again.stderr
     assert server(tmp_path)["pid"] != first["pid"]
-    # A workload whose folder is gone leaves its stack: it is named, and goes with the rest.
-    nothing = json.dumps({"Resources": {"Nothing": {"Type": "AWS::SNS::Topic"}}})
-    cloudformation = client(tmp_path, "cloudformation", "222222222222")
-    cloudformation.create_stack(StackName="groundplan-local-Workload-gone", TemplateBody=nothing)
-    client(tmp_path, "cloudformation", "444444444444").create_stack(
-        StackName="groundplan-local-Tables-gone", TemplateBody=nothing
-    )
-    said = own("deploy", "-e", "local").stdout
-    assert "groundplan-local-Workload-gone stands although" in said
-    assert "delete-stack --stack-name groundplan-local-Tables-gone, in the data account" in said
+    left(tmp_path, "222222222222", "groundplan-local-Workload-gone")
     # And taken down again, though half of it is gone already.
-    cloudformation.delete_stack(StackName="groundplan-local-Lineage")
+    client(tmp_path, "cloudformation", "222222222222").delete_stack(StackName="groundplan-local-Lineage")
     gone = own("destroy", "-e", "local")
     assert gone.returncode == 0, gone.stdout + gone.stderr
     for account in ("222222222222", "444444444444"):
@@ -86,6 +82,11 @@ def test_a_killed_deployment_is_finished_by_the_next_and_a_dead_embedded_aws_is_
         assert [b["Name"] for b in buckets if b["Name"].startswith("groundplan-")] == []
     assert own("destroy", "-e", "local").returncode == 0
     assert own("stop").returncode == own("stop").returncode == 0
+
+
+def left(state: Path, account: str, stack: str) -> None:
+    template = json.dumps({"Resources": {"Nothing": {"Type": "AWS::SNS::Topic"}}})
+    client(state, "cloudformation", account).create_stack(StackName=stack, TemplateBody=template)
 
 
 def kill_while_deploying(state: Path, repository: Path) -> None:
