@@ -5,9 +5,11 @@ import json
 import re
 from typing import Any
 
+import httpx2
 import pytest
 
 from groundplan.workload import read_workloads
+from groundplan_operate.deployed_gateway import DeployedGateway
 from groundplan_operate.experiments import logged_run
 
 ACCOUNTS = {"tooling": "111111111111", "application": "333333333333", "ai": "222222222222", "data": "444444444444"}
@@ -129,15 +131,35 @@ def test_cloudformation_deploys_under_the_platforms_policy_and_not_as_administra
         ]
 
 
-def test_deploying_again_changes_nothing_and_says_so(deployed: Any) -> None:
-    told = deployed.run("deploy", "-e", "local")  # the gateway hears of the demo's release
-    assert "done: 2 stacks changed" in told.stdout, told.stdout + told.stderr
+@pytest.fixture(scope="module")
+def deployed_again(deployed: Any) -> str:
+    """What the second deployment said: by it the gateway hears of the demo's release."""
+    return deployed.run("deploy", "-e", "local").stdout
+
+
+def test_deploying_again_changes_nothing_and_says_so(deployed: Any, deployed_again: str) -> None:
+    assert "done: 2 stacks changed" in deployed_again
     done = deployed.run("deploy", "-e", "local")
     assert done.returncode == 0, done.stdout + done.stderr
     unchanged = re.search(r"done: nothing changed, all (\d+) stacks are as they should be", done.stdout)
     assert unchanged, done.stdout
     trained = [one for one in read_workloads(deployed.accounts.root) if one.training]
     assert done.stdout.count("(no changes)") == int(unchanged[1]) > len(trained)
+
+
+@pytest.mark.usefixtures("deployed_again")
+def test_the_gateway_passes_predictions_on_and_meters_them(deployed: Any) -> None:
+    gateway = DeployedGateway.find(deployed.accounts)
+    row = ",".join(["0"] * 64).encode()
+    with gateway.token("archive", "forms") as token:
+        headers = {"authorization": f"Bearer {token}", "content-type": "text/csv", "accept": "text/csv"}
+        address = f"{gateway.url.removesuffix('/v1')}/predict"
+        said = httpx2.post(f"{address}/digit-reader", content=row, headers=headers, timeout=30)
+        assert said.text.strip().isdigit(), said.text
+        unserved = httpx2.post(f"{address}/support-assistant", content=row, headers=headers, timeout=30)
+    assert unserved.status_code == 404
+    [metered] = gateway.metered([said.headers["x-request-id"]])
+    assert (metered.tenant, metered.feature, metered.workload) == ("archive", "forms", "digit-reader")
 
 
 def test_what_a_workload_was_designed_to_cost_is_kept_once(deployed: Any) -> None:
