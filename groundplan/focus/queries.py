@@ -4,7 +4,8 @@ DuckDB reads files, in a function or on a desk; Athena reads tables of any size.
 `Spelling`. Every question is asked of `charges`, a query over an export, one row a charge:
 
     provider, currency, billing_account, account, month, day, service, category, cause, tags, sku, meter, unit,
-    resource, region, quantity, billed, effective, list, contracted, start, and `whole`, which tells rows apart
+    resource, region, quantity, billed, effective, list, contracted, start, `whole`, which tells rows apart, and
+    `key`, which may, and is quicker
 
 Money and quantities are exact decimals; `month` is that of the invoice, `day` that of the charge, both of UTC.
 """
@@ -40,6 +41,7 @@ class Spelling:
     tag: Callable[[str, str], str]  # of the column `tags` and a key
     clean: Callable[[str], str] = str  # of a text, with whatever the engine has for nothing as NULL
     whole: str = "NULL"
+    key: str = "NULL"
 
     def column(self, name: str) -> str:
         """The expression of a column; NULL of its type where there is none."""
@@ -70,8 +72,8 @@ def charges(source: str, spelling: Spelling) -> str:
     start = column("ChargePeriodStart")
     month = f"CAST(date_trunc('month', coalesce({column('BillingPeriodStart')}, {start})) AS date)"
     return f"""SELECT provider, currency, billing_account, account, month, day, service, category,
-    {_CAUSE} AS cause, tags, sku, meter, unit, resource, region, quantity, billed, effective,
-    coalesce(listed, contract, effective) AS list, coalesce(contract, listed, effective) AS contracted, start, whole
+    {_CAUSE} AS cause, tags, sku, meter, unit, resource, region, quantity, billed, effective, start, whole, key,
+    coalesce(listed, contract, effective) AS list, coalesce(contract, listed, effective) AS contracted
 FROM (SELECT
     {column("ServiceProviderName")} AS provider, {column("BillingCurrency")} AS currency,
     {column("BillingAccountId")} AS billing_account,
@@ -83,7 +85,7 @@ FROM (SELECT
     {column("ConsumedUnit")} AS unit, {column("ResourceId")} AS resource, {column("RegionId")} AS region,
     {column("ConsumedQuantity")} AS quantity, {column("BilledCost")} AS billed,
     {column("EffectiveCost")} AS effective, {column("ListCost")} AS listed, {column("ContractedCost")} AS contract,
-    {start} AS start, {spelling.whole} AS whole
+    {start} AS start, {spelling.whole} AS whole, {spelling.key} AS key
 FROM {source})"""
 
 
@@ -91,25 +93,40 @@ def cube(relation: str, by: Sequence[str], spelling: Spelling, measures: Sequenc
     """Sums of charges by provider, currency, cause and the dimensions, from which coarser sums can be made.
 
     Tags are read and texts cleaned after most of the summing: once for each that occurs, not for each charge.
-    `unpriced` counts charges that cannot be summed.
     """
-    keys = ["provider", "currency", "cause", *by]
-    inner = [name for name in keys if name not in TAGS] + ["tags"][: len({*TAGS} & {*by})]
-    outer = {name: _clean(name, spelling) for name in keys}
-    sums = ", ".join(f"sum({name}) AS {name}" for name in measures)
-    return f"""SELECT {", ".join(f"{value} AS {name}" for name, value in outer.items())}, {sums},
+    return cleaned(f"({summed(relation, by, measures)})", by, spelling, measures)
+
+
+def summed(relation: str, by: Sequence[str], measures: Sequence[str] = MEASURES, more: str = "") -> str:
+    """Sums of charges by what their columns hold. `unpriced` counts charges that cannot be summed."""
+    keys = ", ".join(_given(by))
+    return f"""SELECT {keys}, {_sums(measures)}, count(*) AS charges,
+    count(*) FILTER (WHERE billed IS NULL OR effective IS NULL OR start IS NULL) AS unpriced{more}
+    FROM {relation} GROUP BY {keys}"""
+
+
+def cleaned(relation: str, by: Sequence[str], spelling: Spelling, measures: Sequence[str] = MEASURES) -> str:
+    """Sums by dimensions, of what `summed` answers."""
+    outer = {name: _clean(name, spelling) for name in ("provider", "currency", "cause", *by)}
+    return f"""SELECT {", ".join(f"{value} AS {name}" for name, value in outer.items())}, {_sums(measures)},
     sum(charges) AS charges, sum(unpriced) AS unpriced
-FROM (SELECT {", ".join(inner)}, {sums}, count(*) AS charges,
-    count(*) FILTER (WHERE billed IS NULL OR effective IS NULL OR start IS NULL) AS unpriced
-    FROM {relation} GROUP BY {", ".join(inner)})
+FROM {relation}
 GROUP BY {", ".join(outer.values())}"""
+
+
+def _given(by: Sequence[str]) -> list[str]:
+    keys = [name for name in ("provider", "currency", "cause", *by) if name not in TAGS]
+    return keys + ["tags"][: len({*TAGS} & {*by})]
+
+
+def _sums(measures: Sequence[str]) -> str:
+    return ", ".join(f"sum({name}) AS {name}" for name in measures)
 
 
 def grouped(by: Sequence[str], measures: Sequence[str] = MEASURES) -> str:
     """Coarser sums, of a relation `cube`, in the order of their keys."""
     keys = ", ".join(("provider", "currency", *by, "cause"))
-    sums = ", ".join(f"sum({name}) AS {name}" for name in (*measures, "charges"))
-    return f"SELECT {keys}, {sums} FROM cube GROUP BY {keys} ORDER BY {keys}"
+    return f"SELECT {keys}, {_sums([*measures, 'charges'])} FROM cube GROUP BY {keys} ORDER BY {keys}"
 
 
 def _clean(name: str, spelling: Spelling) -> str:

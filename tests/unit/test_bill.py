@@ -16,6 +16,7 @@ from focus_rows import Row, answer, rows, write
 from groundplan.focus.queries import DIMENSIONS
 from groundplan.refusal import BadInput
 from groundplan_operate.command_line import groundplan
+from groundplan_runtime.integrations import bill_repeats
 from groundplan_runtime.integrations.bill import Bill
 
 MONTH = rows(400)
@@ -139,6 +140,25 @@ def test_no_charge_is_counted_twice(tmp_path: Path, deliver: Callable[[Path], li
     found = report(*deliver(tmp_path))
     assert abs(billed(found) - of_rows(MONTH)) < Decimal("1e-9")
     assert [one["difference"] for one in found["reconciliation"]] == ["0"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_rows_that_few_columns_confuse_are_compared_whole(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bill_repeats, "SAMPLED_ROWS", 10)  # a bill of which the first rows say too little
+    first, *others = MONTH
+    alike = first | {"ChargeDescription": "of the same amount"}
+    found = report(write(tmp_path / f"a.{ending}", [first, *others, alike, first]))
+    assert abs(billed(found) - of_rows([*MONTH, alike])) < Decimal("1e-9")
+    assert [one["left_out_rows"] for one in found["reconciliation"]] == [1]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_bill_of_equal_amounts_counts_each_charge(tmp_path: Path, ending: str) -> None:
+    equal = [row | {"BilledCost": "1"} for row in MONTH]
+    found = report(write(tmp_path / f"a.{ending}", [*equal, *equal[:50]]))
+    assert billed(found) == len(MONTH)
 
 
 def test_of_three_exports_the_one_that_holds_a_charge_most_often_counts(tmp_path: Path) -> None:

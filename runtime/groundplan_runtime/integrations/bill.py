@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from groundplan.focus.queries import DIMENSIONS, MEASURES, MONEY, TAGS, charges, cube, grouped, tag
+from groundplan.focus.queries import DIMENSIONS, MEASURES, MONEY, TAGS, charges, cleaned, cube, grouped, summed, tag
 from groundplan.focus.report import BillFile, Group, Reconciled, Report, gather, without_line
 from groundplan.focus.workloads import Charged
 from groundplan.refusal import Finding, Refused, bad
@@ -27,6 +27,7 @@ from groundplan_runtime.integrations.bill_export import (
     wrong_values,
 )
 from groundplan_runtime.integrations.bill_files import Source, look
+from groundplan_runtime.integrations.bill_repeats import repeated_rows, telling
 
 # What the lines of workloads are made of, beside what everybody asks for.
 DETAILS = ("service", "meter", "unit", "month")
@@ -46,6 +47,7 @@ ALIKE = {
     "billed": "BilledCost",
     "effective": "EffectiveCost",
 }
+KEPT_KEYS_BYTES = 1 << 30  # of CSV; of some 400 bytes a row eight are kept
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Bill:
     def __init__(self, files: Sequence[Path], *, limits: Limits | None = None, rows_once: bool = True) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="groundplan-bill-")
         self._links: dict[Path, str] = {}
-        self._database = _connect(Path(self._folder.name), limits or Limits())
+        self._limits = limits or Limits()
+        self._database = _connect(Path(self._folder.name), self._limits)
         self._rows_once = rows_once
         looked = look(files, lambda path: [name for name, _ in self._described(path)])
         self.findings: list[Finding] = list(looked.findings)
@@ -121,14 +124,12 @@ class Bill:
     ) -> list[Export]:
         """Add an export to the cube, without its files that cannot be read; nothing when there are no others."""
         while export.sources:
-            scan = self._scan(export.sources, export.types)
-            self._all(f"CREATE OR REPLACE VIEW {export.view} AS {charges(f'{scan} AS source', spelling(export))}")
             why: duckdb.Error | str = "it holds charges without a price, currency or day"
             try:
-                relation, repeated = self._once(export, before) if self._rows_once else (export.view, [])
-                self._all(f"CREATE OR REPLACE TABLE part AS {cube(relation, by, spelling(export), measures)}")
+                export = self._viewed(export)
+                repeated = self._part(export, by, measures, before)
                 if not self._all("SELECT 1 FROM part WHERE unpriced > 0 OR currency IS NULL LIMIT 1"):
-                    self._held += self._all(_sums(export.view if self._rows_once else "part"))
+                    self._held += self._all(_sums(export.view if repeated else "part"))
                     self._all("INSERT INTO cube SELECT * FROM part")
                     self._repeated += repeated
                     return [export]
@@ -137,14 +138,36 @@ class Bill:
             export = self._without_wrong(export, why)
         return []
 
+    def _viewed(self, export: Export) -> Export:
+        """The export, whose view stands."""
+        scan = self._scan(export.sources, export.types)
+        if self._rows_once:
+            export = replace(export, key=telling(self._database, export, scan))
+        self._all(f"CREATE OR REPLACE VIEW {export.view} AS {charges(f'{scan} AS source', spelling(export))}")
+        return export
+
+    def _part(
+        self, export: Export, by: Sequence[str], measures: Sequence[str], before: Sequence[Export]
+    ) -> list[tuple[Any, ...]]:
+        """Make the table `part` of an export's sums; (provider, currency, billed, rows) of what was there already."""
+        if self._rows_once and not before and 0 < export.csv_bytes <= KEPT_KEYS_BYTES:
+            # Text is slow to read: what tells its rows apart is kept from the one time that it is.
+            asked = summed(export.view, by, measures, ", list(key) AS keys")
+            self._all(f"CREATE OR REPLACE TABLE summed AS {asked}")
+            kept = "(SELECT unnest(keys) AS key FROM summed)"
+            twice = self._all(f"SELECT 1 FROM {kept} HAVING count(*) > count(DISTINCT key)")
+            if not twice:
+                self._all(f"CREATE OR REPLACE TABLE part AS {cleaned('summed', by, spelling(export), measures)}")
+                return []
+        relation, repeated = self._once(export, before) if self._rows_once else (export.view, [])
+        self._all(f"CREATE OR REPLACE TABLE part AS {cube(relation, by, spelling(export), measures)}")
+        return repeated
+
     def _once(self, export: Export, before: Sequence[Export]) -> tuple[str, list[tuple[Any, ...]]]:
         """A relation of the charges that were not counted yet; (provider, currency, billed, rows) of the others."""
         relation, repeated = export.view, list[tuple[Any, ...]]()
-        if self._all(f"SELECT 1 FROM {relation} HAVING count(*) > count(DISTINCT whole)"):
-            again = f"again_{export.number}"
-            self._all(
-                f"CREATE OR REPLACE TABLE {again} AS SELECT whole FROM {relation} GROUP BY whole HAVING count(*) > 1"
-            )
+        again = f"again_{export.number}"
+        if repeated_rows(self._database, export, again, self._limits.memory_mib):
             # The hash of a row finds it; that it is the same row these columns confirm.
             numbered = f"""(SELECT *, row_number() OVER (PARTITION BY whole, start, billed, resource, sku) AS nth
                 FROM {relation} WHERE whole IN (SELECT whole FROM {again}))"""
@@ -282,6 +305,7 @@ def _connect(folder: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
     database = duckdb.connect(":memory:", config=settings)
     database.execute("SET TimeZone = 'UTC'")
     database.execute("SET enable_progress_bar = false")  # it would be drawn into what is printed
+    database.execute("SET disable_parquet_prefetching = true")  # files are near: it costs memory and saves nothing
     return database
 
 

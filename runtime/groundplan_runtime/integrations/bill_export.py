@@ -11,6 +11,7 @@ from groundplan.focus.queries import MONEY, Spelling
 from groundplan.refusal import Finding
 from groundplan_runtime.integrations.bill_files import Source
 
+WHOLE = "hash(source)"  # of a row of the relation `source`
 MOST_FINDINGS = 20  # of a column in a file
 CSV = "auto_detect=false, header=true, delim=',', quote='\"', escape='\"', nullstr=['', 'NULL', 'null']"
 _NUMBERS = (
@@ -56,6 +57,7 @@ class Export:
     number: int
     sources: tuple[Source, ...]
     types: tuple[str, ...]
+    key: str = WHOLE  # what tells its rows apart, or most of them
 
     @property
     def view(self) -> str:
@@ -66,6 +68,12 @@ class Export:
     def names(self) -> set[str]:
         """FOCUS names of the columns that it has."""
         return set(self.sources[0].layout.names)
+
+    @property
+    def csv_bytes(self) -> int:
+        """About so much text is in its files; zero in those of Parquet."""
+        text = (one for one in self.sources if one.format == "csv")
+        return sum(one.path.stat().st_size * (10 if one.gzipped else 1) for one in text)
 
     def column(self, name: str) -> tuple[str, str]:
         """The file's own name of a column, quoted, and its type."""
@@ -90,7 +98,8 @@ def spelling(export: Export) -> Spelling:
         if maps
         else (lambda tags, key: f"json_extract_string({tags}, '$.\"{key}\"')"),
         clean=_clean,
-        whole="hash(source)",
+        whole=WHOLE,
+        key=export.key,
     )
 
 
