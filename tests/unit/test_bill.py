@@ -147,10 +147,10 @@ def test_rows_that_few_columns_confuse_are_compared_whole(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bill_repeats, "SAMPLED_ROWS", 10)  # a bill of which the first rows say too little
-    first, *others = MONTH
-    alike = first | {"ChargeDescription": "of the same amount"}
-    found = report(write(tmp_path / f"a.{ending}", [first, *others, alike, first]))
-    assert abs(billed(found) - of_rows([*MONTH, alike])) < Decimal("1e-9")
+    own = [row for row in MONTH if row["BilledCost"] != "0"]
+    alike = own[0] | {"ChargeDescription": "of the same amount"}
+    found = report(write(tmp_path / f"a.{ending}", [*own, alike, own[0]]))
+    assert abs(billed(found) - of_rows([*own, alike])) < Decimal("1e-9")
     assert [one["left_out_rows"] for one in found["reconciliation"]] == [1]
 
 
