@@ -40,6 +40,7 @@ class Spelling:
     columns: Mapping[str, str]
     tag: Callable[[str, str], str]  # of the column `tags` and a key
     clean: Callable[[str], str] = str  # of a text, with whatever the engine has for nothing as NULL
+    sum: Callable[[str], str] = "sum({})".format  # of amounts, exactly
     whole: str = "NULL"
     key: str = "NULL"
 
@@ -94,13 +95,14 @@ def cube(relation: str, by: Sequence[str], spelling: Spelling, measures: Sequenc
 
     Tags are read and texts cleaned after most of the summing: once for each that occurs, not for each charge.
     """
-    return cleaned(f"({summed(relation, by, measures)})", by, spelling, measures)
+    return cleaned(f"({summed(relation, by, spelling, measures)})", by, spelling, measures)
 
 
-def summed(relation: str, by: Sequence[str], measures: Sequence[str] = MEASURES, more: str = "") -> str:
+def summed(relation: str, by: Sequence[str], spelling: Spelling, measures: Sequence[str], more: str = "") -> str:
     """Sums of charges by what their columns hold. `unpriced` counts charges that cannot be summed."""
     keys = ", ".join(_given(by))
-    return f"""SELECT {keys}, {_sums(measures)}, count(*) AS charges,
+    sums = ", ".join(f"{spelling.sum(name)} AS {name}" for name in measures)
+    return f"""SELECT {keys}, {sums}, count(*) AS charges,
     count(*) FILTER (WHERE billed IS NULL OR effective IS NULL OR start IS NULL) AS unpriced{more}
     FROM {relation} GROUP BY {keys}"""
 

@@ -69,6 +69,14 @@ def test_amounts_of_text_are_exact_to_the_last_digit(tmp_path: Path) -> None:
     assert billed(found) == of_rows(MONTH)
 
 
+@pytest.mark.parametrize("billed_each", ["0.1", "1e-13", "999999.99", "4000000000.01"])
+def test_binary_fractions_are_summed_to_a_thousand_millionth(tmp_path: Path, billed_each: str) -> None:
+    own = [row | {"BilledCost": billed_each, "InvoiceId": str(at)} for at, row in enumerate(MONTH)]
+    found = report(write(tmp_path / "a.parquet", own), by=[["service"]])
+    kept = len(MONTH) * Decimal(float(billed_each))  # what the file holds, to its last binary digit
+    assert abs(billed(found) - kept) < Decimal("1e-9") + kept * Decimal("1e-16")
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 60), by=st.permutations(DIMENSIONS))
 def test_the_sum_of_groups_is_the_sum_of_rows(tmp_path: Path, seed: int, count: int, by: list[str]) -> None:
@@ -147,6 +155,7 @@ def test_rows_that_few_columns_confuse_are_compared_whole(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bill_repeats, "SAMPLED_ROWS", 10)  # a bill of which the first rows say too little
+    monkeypatch.setattr(bill_repeats, "ROWS_A_PASS", 100)
     own = [row for row in MONTH if row["BilledCost"] != "0"]
     alike = own[0] | {"ChargeDescription": "of the same amount"}
     found = report(write(tmp_path / f"a.{ending}", [*own, alike, own[0]]))

@@ -101,18 +101,19 @@ def by_ibis(file: Path, by: Sequence[str], dialect: str) -> dict[Any, Any]:
         causes = savings.setdefault(key, {})
         for name, amount in (("negotiated", negotiated), (cause, saved)):
             causes[name] = causes.get(name, 0) + amount
-    return {key: (*own, {name: usd for name, usd in savings[key].items() if usd}) for key, own in sums.items()}
+    some = {key: {name: round(usd, 9) for name, usd in own.items() if round(usd, 9)} for key, own in savings.items()}
+    return {key: (*(round(amount, 9) for amount in own), some[key]) for key, own in sums.items()}
 
 
 def told(groups: Sequence[Group]) -> dict[Any, Any]:
-    """Key to sums, with empty texts as nothing, and savings that are nothing left out."""
+    """Key to sums to 1e-9, with empty texts as nothing, and savings that are nothing left out."""
     return {
         tuple(value or None for value in group.key.values()): (
-            group.sums.billed,
-            group.sums.effective,
-            group.sums.list,
+            round(group.sums.billed, 9),
+            round(group.sums.effective, 9),
+            round(group.sums.list, 9),
             group.sums.rows,
-            {cause: amount for cause, amount in group.sums.savings.items() if amount},
+            {cause: round(amount, 9) for cause, amount in group.sums.savings.items() if round(amount, 9)},
         )
         for group in groups
     }

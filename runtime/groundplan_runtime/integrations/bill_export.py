@@ -1,19 +1,21 @@
 """Files of one layout as DuckDB reads them: the spelling of each column, and what is wrong when it cannot be read."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 
 from groundplan.focus.columns import READ, Column, Kind
-from groundplan.focus.queries import MONEY, Spelling
+from groundplan.focus.queries import MEASURES, MONEY, Spelling
 from groundplan.refusal import Finding
 from groundplan_runtime.integrations.bill_files import Source
 
 WHOLE = "hash(source)"  # of a row of the relation `source`
 MOST_FINDINGS = 20  # of a column in a file
 CSV = "auto_detect=false, header=true, delim=',', quote='\"', escape='\"', nullstr=['', 'NULL', 'null']"
+QUICK_BELOW = 10**9  # of a currency in a group; credits may hide as much again, and more
+_SPLIT = f"{1.5 * 2**32}::DOUBLE"  # added and taken away again, it rounds to 2**-20
 _NUMBERS = (
     "DECIMAL",
     "DOUBLE",
@@ -70,6 +72,12 @@ class Export:
         return set(self.sources[0].layout.names)
 
     @property
+    def binary(self) -> bool:
+        """Whether amounts are kept as binary fractions."""
+        money = (one.name for one in READ if one.kind == "money")
+        return all(self.column(name)[1] == "DOUBLE" for name in money)
+
+    @property
     def csv_bytes(self) -> int:
         """About so much text is in its files; zero in those of Parquet."""
         text = (one for one in self.sources if one.format == "csv")
@@ -92,15 +100,39 @@ def spelling(export: Export) -> Spelling:
             columns[name] = f"nullif(nullif({columns[name]}, ''), 'NULL')"
     if "Tags" in columns and not maps:
         columns["Tags"] = f"nullif({columns['Tags']}, 'NULL')"
+    if export.binary:
+        columns |= {one.name: export.column(one.name)[0] for one in read if one.kind == "money"}
     return Spelling(
         columns=columns,
         tag=(lambda tags, key: f"{tags}['{key}']")
         if maps
         else (lambda tags, key: f"json_extract_string({tags}, '$.\"{key}\"')"),
         clean=_clean,
+        sum=lambda name: f"sum(CAST({name} AS {MONEY}))",
         whole=WHOLE,
         key=export.key,
     )
+
+
+def quick_spelling(export: Export) -> Spelling:
+    """The same; sums of binary fractions take a third of the time, exact to 1e-9 while below `QUICK_BELOW`."""
+    own = spelling(export)
+
+    def quick(name: str) -> str:
+        return _binary_sum(name) if name in MEASURES else own.sum(name)
+
+    return replace(own, sum=quick) if export.binary else own
+
+
+def _binary_sum(name: str) -> str:
+    """Amounts are split at 2**-20. Multiples of that are summed without any error while they are below 2**33 in all;
+    of what is left, below 2**-21 each, the error of a million is below 1e-10."""
+    large = f"({name} + {_SPLIT} - {_SPLIT})"
+
+    def decimal(amount: str) -> str:  # a cast of it all would have the error of its first digits
+        return f"CAST(CAST(trunc({amount}) AS HUGEINT) AS {MONEY}) + CAST({amount} - trunc({amount}) AS {MONEY})"
+
+    return f"{decimal(f'sum{large}')} + {decimal(f'sum({name} - {large})')}"
 
 
 def _clean(name: str) -> str:

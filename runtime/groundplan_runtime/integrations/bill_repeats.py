@@ -18,7 +18,10 @@ TELLING = (
 )
 SAMPLED_ROWS = 20_000
 FEW = 0.01  # of the rows; more of them are not looked up one by one
-MIB_A_THREAD = 64  # more is no quicker: hashes beyond it are on disk for the while
+# More memory is no quicker: hashes beyond it are on disk for the while. More rows would not do with it.
+MIB_A_THREAD = 64
+ROWS_A_PASS = 20_000_000
+LEAST_BYTES_A_ROW = 200  # of CSV
 
 
 def telling(database: duckdb.DuckDBPyConnection, export: Export, scan: str) -> str:
@@ -38,14 +41,24 @@ def repeated_rows(database: duckdb.DuckDBPyConnection, export: Export, table: st
     """
     # A CSV reader needs more for its own buffers.
     with _little_memory(database, memory_mib) if export.sources[0].format == "parquet" else nullcontext():
-        asked = f"SELECT count(*), count(DISTINCT key) FROM {export.view}"
-        ((rows, kinds),) = database.execute(asked).fetchall()
+        passes = 1 + _about_rows(database, export) // ROWS_A_PASS
+        turns = [f"key % {passes} = {at}" if passes > 1 else "true" for at in range(passes)]
+        asked = [f"SELECT count(*), count(DISTINCT key) FROM {export.view} WHERE {turn}" for turn in turns]
+        rows, kinds = map(sum, zip(*(database.execute(one).fetchall()[0] for one in asked), strict=True))
         if rows == kinds:
             return False
-        confused = f"WHERE key IN (SELECT key FROM {export.view} GROUP BY key HAVING count(*) > 1)"
-        database.execute(f"""CREATE OR REPLACE TABLE {table} AS SELECT whole FROM {export.view}
-            {confused if rows - kinds <= rows * FEW else ""} GROUP BY whole HAVING count(*) > 1""")
+        database.execute(f"CREATE OR REPLACE TABLE {table} (whole UBIGINT)")
+        for turn in turns:
+            confused = f"key IN (SELECT key FROM {export.view} WHERE {turn} GROUP BY key HAVING count(*) > 1)"
+            database.execute(f"""INSERT INTO {table} SELECT whole FROM {export.view}
+                WHERE {confused if rows - kinds <= rows * FEW else turn} GROUP BY whole HAVING count(*) > 1""")
     return bool(database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchall())
+
+
+def _about_rows(database: duckdb.DuckDBPyConnection, export: Export) -> int:
+    if export.csv_bytes:  # to count them is to read them
+        return export.csv_bytes // LEAST_BYTES_A_ROW
+    return database.execute(f"SELECT count(*) FROM {export.view}").fetchall()[0][0]
 
 
 @contextmanager
