@@ -120,5 +120,5 @@ pages: setup ## write what is made from code: the schema of workload.toml, the p
 	@$(BIN)/python -m groundplan.planner.rules_page > docs/planner-rules.md
 	@$(BIN)/python -m groundplan.serving.page docs/serving.md
 
-bench: setup .venv-bench/.ready ## figures, each with the command that made it
-	@$(BIN)/python tests/bench/figures.py
+bench: setup .venv-bench/.ready ## figures beside rivals, or those of a bill alone: make bench [ROWS=100_000_000]
+	@$(BIN)/python tests/bench/figures.py $(if $(ROWS),--rows $(ROWS))

@@ -2,6 +2,7 @@
 
 CPU seconds are the least of several runs, children included; wall seconds are of one run. Machines are noisy: trust
 the ratios. `--json` prints `{"figures": [...]}`; `--quick` takes one run of each and leaves deployment out.
+`--rows 100_000_000` measures only a bill of so many rows.
 """
 
 import ctypes
@@ -25,7 +26,8 @@ from lineage_queries import measured
 
 ROOT = Path(__file__).parents[2]
 QUICK = "--quick" in sys.argv
-RUNS = 1 if QUICK else 3
+ROWS = int(sys.argv[sys.argv.index("--rows") + 1]) if "--rows" in sys.argv else None
+RUNS = 1 if QUICK or ROWS else 3
 ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: jsii's Node process is not waited for by the Python that started it
 
 # Compiled modules are kept, as the Makefile has it.
@@ -354,11 +356,14 @@ def bills() -> Iterator[Figure]:
     """A bill summed by workload, service and day, beside the bare query and others; the import of what reads it."""
     import bills as of_bills  # lazy: it needs DuckDB
 
-    for one in of_bills.measured(1_000_000 if QUICK else 10_000_000, 200_000 if QUICK else 1_000_000, runs=RUNS):
+    rows, csv_rows = (1_000_000, 200_000) if QUICK else (10_000_000, 1_000_000)
+    for one in of_bills.of_parquet(ROWS, runs=RUNS) if ROWS else of_bills.measured(rows, csv_rows, runs=RUNS):
         yield Figure(one.rival, one.other, one.unit)
         yield Figure(one.what, one.own, one.unit, one.rival, one.own / one.other, one.aim)
-    bare = least([sys.executable, "-c", "import boto3, duckdb"])
-    cost = least([sys.executable, "-c", "import boto3, groundplan_runtime.integrations.bill"])
+    if ROWS:
+        return
+    bare = least([sys.executable, "-c", "import boto3, duckdb"], runs=2 * RUNS)
+    cost = least([sys.executable, "-c", "import boto3, groundplan_runtime.integrations.bill"], runs=2 * RUNS)
     yield Figure("import boto3 and duckdb", bare.cpu_seconds, "CPU s")
     ratio = cost.cpu_seconds / bare.cpu_seconds
     yield Figure("import of what reads bills", cost.cpu_seconds, "CPU s", "import boto3 and duckdb", ratio, "<= 1.15")
@@ -468,7 +473,9 @@ def main() -> None:
         endpoints,
         gateway,
     )
-    for source in quickly if QUICK else (*quickly, deployment, new_workload, release):
+    if ROWS:
+        quickly = (bills,)
+    for source in quickly if QUICK or ROWS else (*quickly, deployment, new_workload, release):
         for figure in source():
             figures.append(figure)
             if not as_json:
