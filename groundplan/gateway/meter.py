@@ -1,7 +1,7 @@
 """What is metered of a request, and sums of it that duplicates do not change."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from decimal import Context, Decimal, Inexact, localcontext
 from typing import Any, Literal
 
@@ -48,9 +48,9 @@ class Metered:
 
     def event(self) -> dict[str, object]:
         """The event of the meter's stream, as JSON has it; dollars are text, so that no reader rounds them."""
-        flat: dict[str, object] = {"schema": SCHEMA, **asdict(self), "usd": format(self.usd, "f")}
+        flat: dict[str, object] = {"schema": SCHEMA, **vars(self), "usd": format(self.usd, "f")}
         del flat["usage"]
-        return flat | {f"{name}_tokens": count for name, count in asdict(self.usage).items()}
+        return flat | {f"{name}_tokens": count for name, count in vars(self.usage).items()}
 
 
 def read_event(event: Mapping[str, Any]) -> Metered:

@@ -92,6 +92,18 @@ def instances(client: Any, name: str, count: int) -> Sequence[Backend]:
     return [Backend("m", PROTECTION, TableBreaker(client, TABLE, name, PROTECTION)) for _ in range(count)]
 
 
+def test_a_failure_counts_before_its_place_is_free_for_another() -> None:
+    model, backend = Model(), Backend("m", PROTECTION.model_copy(update={"concurrent_calls": 1}))
+
+    async def story() -> None:
+        while not backend.breaker.open and model.reached <= PROTECTION.failures_until_open:
+            await backend.start(model.produce)  # and nobody asks yet how it ended
+            await asyncio.sleep(0)
+        assert model.reached == PROTECTION.failures_until_open
+
+    run(story)
+
+
 @pytest.mark.usefixtures("clock")
 def test_an_outage_is_found_by_all_instances_together(dynamodb: Any, name: str) -> None:
     model, several = Model(), instances(dynamodb, name, 4)

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import jwt
 import pytest
 from hypothesis import given
 from hypothesis import settings as tries
@@ -19,12 +22,13 @@ from groundplan.gateway.metrics import counted
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import Tenant
 from groundplan.gateway.token_cost import TokenPrices, Usage, cost_usd, most_usd
+from groundplan_gateway import identity
 from groundplan_gateway.asgi import VARIABLE, gateway
 from groundplan_gateway.clients import AssumedRole
-from groundplan_gateway.identity import Caller, Keys
+from groundplan_gateway.identity import Caller, Identity, Keys
 from groundplan_gateway.ledger import MemoryLedger
 from groundplan_gateway.telemetry import metered
-from stub_gateway import delivered, key_set, settings
+from stub_gateway import delivered, key_set, settings, token
 
 PRICES = TokenPrices(input=Decimal("3"), output=Decimal("15"), cache_read=Decimal("0.3"), cache_write=Decimal("3.75"))
 NOW = datetime(2026, 11, 21, 12, 0, 30, tzinfo=UTC)
@@ -181,6 +185,36 @@ def test_keys_that_were_never_had_are_a_503() -> None:
         with pytest.raises(Problem) as raised:
             await Keys(down).find("k1")
         assert raised.value.status == 503
+
+    asyncio.run(ask())
+
+
+def test_a_token_is_verified_once_until_it_expires_or_its_key_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    verified: list[str] = []
+
+    def decode(token: str, **given: Any) -> Any:
+        verified.append(token)
+        return jwt.decode(token, **given)
+
+    clock, wall, keys, bearer = [0.0], [time.time()], [key_set()], f"Bearer {token()}"
+    monkeypatch.setattr(identity, "jwt", SimpleNamespace(**{**vars(jwt), "decode": decode}))
+    monkeypatch.setattr(identity, "time", SimpleNamespace(time=lambda: wall[0]))
+    caller = Identity(settings(), Keys(lambda: keys[0], lambda: clock[0]))
+
+    async def ask() -> None:
+        first = [await caller.claims(bearer) for _ in range(3)]
+        assert first[0] == first[2]
+        assert len(verified) == 1
+        with pytest.raises(Problem):
+            await caller.claims(bearer[:-2])
+        wall[0] += 600 + settings().issuer.leeway_seconds
+        await caller.claims(bearer)
+        assert len(verified) == 2 + 1, "it has expired by this clock, and is looked at again"
+        wall[0], clock[0] = time.time(), 7200
+        keys[0] = {"keys": [{**key_set()["keys"][0], "kid": "k2"}]}
+        with pytest.raises(Problem) as raised:
+            await caller.claims(bearer)
+        assert raised.value.status == 401
 
     asyncio.run(ask())
 

@@ -104,7 +104,8 @@ class Answer(Generic[Item]):
                         break
             self._post(_END)
         except BaseException as error:
-            self._post(error)
+            failure = failure_of(error)
+            self._call(lambda: self._failed(failure))
         finally:
             self._call(self._backend.free)
 
@@ -114,6 +115,11 @@ class Answer(Generic[Item]):
     def _call(self, action: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(action)
+
+    def _failed(self, failure: Failure) -> None:
+        """It counts before its place is free: nobody takes the place of a failure that the breaker has not heard."""
+        self.judge(failed=True if failure.blame else None)
+        self._items.put_nowait(failure)
 
     def leave(self) -> None:
         """Nobody reads further: the thread stops at its next item, and who waits for one is woken."""
@@ -142,11 +148,9 @@ class Answer(Generic[Item]):
             self.leave()
             self.judge(failed=None)
             raise
-        if isinstance(item, BaseException):
-            failure = failure_of(item)
-            self.judge(failed=True if failure.blame else None)
+        if isinstance(item, Failure):
             await self._backend.told()
-            raise failure from item
+            raise item
         if item is _LEFT:
             self.judge(failed=None)
             return None

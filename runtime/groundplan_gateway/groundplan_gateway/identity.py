@@ -1,6 +1,7 @@
 """Who calls: a bearer token, checked by signature, issuer, audience and time; its tenant and feature."""
 
 import asyncio
+import hashlib
 import json
 import time
 import urllib.request
@@ -17,6 +18,7 @@ _ALGORITHMS = ["RS256", "ES256"]  # public keys only: `none` and shared secrets 
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _LONGEST_TOKEN = 8192
 _KEYS_ARE_GOOD_SECONDS = 3600.0
+_MOST_VERIFIED = 1000  # tokens, by their digest: the token itself is not kept
 _ASK_AGAIN_SECONDS = 10.0  # for a key that is not known, so that invented key ids cause no flood of requests
 FEATURE_HEADER = "x-groundplan-feature"
 
@@ -69,11 +71,19 @@ class Keys:
         self._keys = {key.key_id: key for key in keys if key.key_id}
 
 
+@dataclass(frozen=True)
+class _Verified:
+    claims: Mapping[str, Any]
+    key: jwt.PyJWK
+    expires: float
+
+
 class Identity:
-    """Checks tokens."""
+    """Checks tokens. What was verified is good until it expires, or until the issuer's keys are fetched again."""
 
     def __init__(self, settings: GatewaySettings, keys: Keys) -> None:
         self._settings, self._keys = settings, keys
+        self._verified: dict[bytes, _Verified] = {}
 
     async def claims(self, authorization: str | None) -> Mapping[str, Any]:
         """The verified claims; raises a Problem of status 401."""
@@ -84,6 +94,10 @@ class Identity:
         if len(token) > _LONGEST_TOKEN:
             raise _unauthorized("invalid_token", "The token is too long.")
         issuer: Issuer = self._settings.issuer
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known and time.time() < known.expires and await self._keys.find(known.key.key_id or "") is known.key:
+            return known.claims
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") not in _ALGORITHMS or not isinstance(header.get("kid"), str):
@@ -91,7 +105,7 @@ class Identity:
             key = await self._keys.find(header["kid"])
             if key is None or key.algorithm_name != header["alg"]:
                 raise _unauthorized("invalid_token", "The token is not signed with a key of the issuer.")
-            return jwt.decode(
+            claims = jwt.decode(
                 token,
                 key=key.key,
                 algorithms=[header["alg"]],
@@ -100,6 +114,10 @@ class Identity:
                 leeway=issuer.leeway_seconds,
                 options={"require": _REQUIRED},
             )
+            if len(self._verified) >= _MOST_VERIFIED:
+                self._verified.pop(next(iter(self._verified)))
+            self._verified[digest] = _Verified(claims, key, int(claims["exp"]) + issuer.leeway_seconds)
+            return claims
         except jwt.ExpiredSignatureError:
             raise _unauthorized("token_expired", "The token has expired.") from None
         except jwt.ImmatureSignatureError:
