@@ -291,7 +291,8 @@ def gateway() -> Iterator[Figure]:
     if done.returncode not in (0, 1):  # 1: a figure misses its aim, which is shown
         raise SystemExit(f"tests/bench/gateway.py ended with {done.returncode}:\n{done.stderr[-2000:]}")
     for one in json.loads(done.stdout)["figures"]:
-        yield Figure(f"gateway, {one['figure']}", one["value"], one["unit"], aim=f"<= {one['at_most']:g}")
+        aim = "" if one["at_most"] is None else f"<= {one['at_most']:g}"
+        yield Figure(f"gateway, {one['figure']}", one["value"], one["unit"], aim=aim)
 
 
 def scaling() -> Iterator[Figure]:

@@ -22,7 +22,7 @@ from groundplan_gateway.clients import AssumedRole
 from groundplan_gateway.identity import Keys, fetch_keys
 from groundplan_gateway.ledger import MemoryLedger
 from groundplan_gateway.shared_breaker import TableBreaker
-from groundplan_gateway.table_ledger import TableLedger
+from groundplan_gateway.table_ledger import AT_ONCE, TableLedger
 
 VARIABLE = "GROUNDPLAN_GATEWAY"
 PLACE_VARIABLE = "GROUNDPLAN_GATEWAY_PLACE"
@@ -50,7 +50,12 @@ def _application(
     session = Session(region_name=place.region)
     ledger, breakers = MemoryLedger(), None
     if place.table:
-        config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 3})
+        config = Config(
+            connect_timeout=1,
+            read_timeout=2,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=AT_ONCE,
+        )
         client = cast(Any, session).client("dynamodb", config=config)
         ledger, breakers = TableLedger(client, place.table), partial(TableBreaker, client, place.table)
     clients = AssumedRole(
