@@ -123,6 +123,7 @@ class Place(Values):
     role_arn: str | None = None  # of the ai account; none on one machine
     table: str | None = None  # of budgets and idempotency; none keeps them in memory, for one process alone
     issuer: Issuer
+    traces_url: Annotated[str, Field(pattern=r"^https?://")] | None = None  # OTLP over HTTP; none records no spans
 
 
 class DeployedPlace(Place):

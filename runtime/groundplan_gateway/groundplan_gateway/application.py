@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from opentelemetry import trace
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -28,11 +27,11 @@ from groundplan_gateway.ledger import Ledger
 from groundplan_gateway.prediction_answer import answer_prediction
 from groundplan_gateway.shared_breaker import BreakerOf
 from groundplan_gateway.telemetry import FEEDBACK_SCHEMA, Sink, write_line
+from groundplan_gateway.tracing import parent
 
 _METHODS = {"/v1/chat/completions": "POST", "/v1/models": "GET", "/feedback": "POST"}
 _PREDICT = "/predict/"
-_CONTEXT = TraceContextTextMapPropagator()
-_TRACER = trace.get_tracer("groundplan_gateway")
+_NOWHERE = trace.NoOpTracer()
 
 
 def application(
@@ -44,12 +43,15 @@ def application(
     sink: Sink = write_line,
     renew: Callable[[], GatewaySettings] | None = None,
     breakers: BreakerOf | None = None,
+    tracer: trace.Tracer = _NOWHERE,
+    ended: Callable[[], None] = lambda: None,
 ) -> Starlette:
     """The application; nothing is called before the first request. `renew` gives the settings as they are now.
 
-    `breakers` gives what other instances know of a backend; without it each process learns by itself.
+    `breakers` gives what other instances know of a backend; without it each process learns by itself. `ended` is
+    called, and may block, when the server is told to end.
     """
-    gateway = Gateway(settings, Identity(settings, keys), ledger, clients, sink, renew=renew)
+    gateway = Gateway(settings, Identity(settings, keys), ledger, clients, sink, renew=renew, tracer=tracer)
     for kind, protected in (("model", settings.models), ("endpoint", settings.predictions)):
         for name, one in protected.items():
             key = f"{kind}/{name}"
@@ -61,6 +63,7 @@ def application(
         yield
         for backend in gateway.backends.values():
             backend.close()
+        await asyncio.to_thread(ended)
 
     async def everything(request: Request) -> Response:
         return await _answer(gateway, request)
@@ -87,39 +90,39 @@ async def _answer(gateway: Gateway, request: Request) -> Response:
         gateway.sink,
         gateway.ledger,
         gateway.settings.name,
+        gateway.tracer,
+        gateway.tracer.start_span(operation, context=parent(request.headers), kind=trace.SpanKind.SERVER),
     )
-    parent = _CONTEXT.extract(dict(request.headers))
-    with _TRACER.start_as_current_span(operation, context=parent, record_exception=False):
-        try:
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + gateway.settings.deadline_seconds):
-                response = await handle(gateway, exchange)
-        except Problem as problem:
-            response = _refused(exchange, problem)
-        except Failure as failure:
-            response = _refused(exchange, failure.problem)
-            if failure.problem.code == "model_not_accessible":
-                await renew_settings(gateway)
-        except TimeoutError:
-            response = _refused(exchange, Problem(504, "deadline_exceeded", "The deadline has passed.", retried=True))
-        except ClientDisconnect:
-            response = _refused(exchange, Problem(499, CALLER_LEFT, "The caller left."))
-        except asyncio.CancelledError:
-            exchange.status, exchange.code = 499, "cancelled"
-            await exchange.finish()
-            raise
-        except Exception as error:
-            # An exception's own text may hold what was sent; where it happened does not.
-            frame = error.__traceback__
-            while frame and frame.tb_next:
-                frame = frame.tb_next
-            where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
-            sys.stderr.write(f"{exchange.request_id} {type(error).__name__} at {where}\n")
-            response = _refused(exchange, Problem(500, "internal_error", "The gateway failed.", retried=True))
-        response.headers[REQUEST_ID_HEADER] = exchange.request_id
-        if not exchange.streamed:
-            exchange.status = response.status_code
-            await exchange.finish()
-        return response
+    try:
+        async with asyncio.timeout_at(asyncio.get_running_loop().time() + gateway.settings.deadline_seconds):
+            response = await handle(gateway, exchange)
+    except Problem as problem:
+        response = _refused(exchange, problem)
+    except Failure as failure:
+        response = _refused(exchange, failure.problem)
+        if failure.problem.code == "model_not_accessible":
+            await renew_settings(gateway)
+    except TimeoutError:
+        response = _refused(exchange, Problem(504, "deadline_exceeded", "The deadline has passed.", retried=True))
+    except ClientDisconnect:
+        response = _refused(exchange, Problem(499, CALLER_LEFT, "The caller left."))
+    except asyncio.CancelledError:
+        exchange.status, exchange.code = 499, "cancelled"
+        await exchange.finish()
+        raise
+    except Exception as error:
+        # An exception's own text may hold what was sent; where it happened does not.
+        frame = error.__traceback__
+        while frame and frame.tb_next:
+            frame = frame.tb_next
+        where = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
+        sys.stderr.write(f"{exchange.request_id} {type(error).__name__} at {where}\n")
+        response = _refused(exchange, Problem(500, "internal_error", "The gateway failed.", retried=True))
+    response.headers[REQUEST_ID_HEADER] = exchange.request_id
+    if not exchange.streamed:
+        exchange.status = response.status_code
+        await exchange.finish()
+    return response
 
 
 def _refused(exchange: Exchange, problem: Problem) -> Response:

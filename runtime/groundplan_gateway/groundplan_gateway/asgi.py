@@ -61,6 +61,12 @@ def _application(
     clients = AssumedRole(
         session=session, role_arn=place.role_arn, region=place.region, timeout_seconds=deadline_seconds
     )
+    tracing: dict[str, Any] = {}
+    if place.traces_url:
+        from groundplan_gateway.span_export import tracer_provider
+
+        provider = tracer_provider(place.traces_url, session, place.name)
+        tracing = {"tracer": provider.get_tracer("groundplan_gateway"), "ended": provider.shutdown}
     return application(
         settings(clients),
         ledger=ledger,
@@ -68,6 +74,7 @@ def _application(
         keys=Keys(partial(fetch_keys, _where(place.issuer.keys_url))),
         renew=partial(settings, clients),
         breakers=breakers,
+        **tracing,
     )
 
 

@@ -33,6 +33,7 @@ from groundplan_gateway.gateway import identify as identify_caller
 from groundplan_gateway.identity import Caller
 from groundplan_gateway.model_calls import Ended, Piece, converse, converse_stream
 from groundplan_gateway.reserving import reserve
+from groundplan_gateway.tracing import trace_id, traced
 
 _LONGEST_KEY = 255
 _GUARDRAIL_HEADER = "x-groundplan-guardrail"
@@ -162,6 +163,7 @@ class _Chat:
 
     def _candidate(self, name: str) -> Candidate[Piece | Ended]:
         model, exchange = self._models[name], self.exchange
+        of_trace = {"trace_id": trace_id(exchange.span)}
         request = converse_request(
             self.chat,
             target=self.gateway.feature(exchange).profiles.get(name, model.target),
@@ -173,11 +175,14 @@ class _Chat:
                 "tenant": exchange.tenant,
                 "feature": exchange.feature,
                 "workload": exchange.workload,
+                **(of_trace if of_trace["trace_id"] else {}),
             },
         )
         clients = partial(self.gateway.clients, self._caller)
         ask = converse_stream if self.chat.stream else converse
-        return Candidate(self.gateway.backends[f"model/{name}"], partial(ask, clients, request), exchange.turn_away)
+        said = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "aws.bedrock", "gen_ai.request.model": name}
+        produce = traced(exchange.calling(f"chat {name}", said), lambda span: ask(clients, request, span))
+        return Candidate(self.gateway.backends[f"model/{name}"], produce, exchange.turn_away)
 
     def _digest(self) -> str:
         return hashlib.sha256(self.chat.model_dump_json(exclude={"stream", "user"}).encode()).hexdigest()

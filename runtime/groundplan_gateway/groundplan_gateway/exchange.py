@@ -3,9 +3,11 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 from opentelemetry import trace
 from starlette.requests import Request
@@ -15,8 +17,10 @@ from groundplan.gateway.problem import Problem
 from groundplan.gateway.token_cost import Usage
 from groundplan_gateway.ledger import Ledger, Reservation
 from groundplan_gateway.telemetry import Sink, metered
+from groundplan_gateway.tracing import Attributes, trace_id
 
 REQUEST_ID_HEADER = "x-request-id"
+_SAID = ("request_id", "tenant", "feature", "workload", "model", "served_by", "attempts", "guardrail", "turned_away")
 
 
 @dataclass
@@ -29,6 +33,8 @@ class Exchange:
     sink: Sink
     ledger: Ledger
     gateway_name: str
+    tracer: trace.Tracer
+    span: trace.Span
     request_id: str = field(default_factory=lambda: f"req_{uuid.uuid4().hex}")
     began: float = field(default_factory=time.monotonic)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -67,7 +73,9 @@ class Exchange:
         if self.finished:
             return
         self.finished = True
-        self.sink(metered(self._record(), self.gateway_name))
+        record = self._record()
+        self.sink(metered(record, self.gateway_name))
+        self._end_span(record)
         if self.reservation:
             task = asyncio.create_task(self._settle(self.reservation))
             _SETTLING.add(task)
@@ -88,8 +96,27 @@ class Exchange:
                 }
             )
 
+    def calling(self, name: str, said: Attributes) -> Callable[[], trace.Span]:
+        """Starts the span of one call of a backend, as a child of this request's."""
+        inside = trace.set_span_in_context(self.span)
+        return partial(self.tracer.start_span, name, inside, trace.SpanKind.CLIENT, said)
+
+    def _end_span(self, record: Metered) -> None:
+        """https://opentelemetry.io/docs/specs/semconv/http/http-spans/, and ours by the meter's names."""
+        self.span.set_attributes(
+            {
+                "http.request.method": self.request.method,
+                "http.response.status_code": record.status,
+                **{f"groundplan.{name}": getattr(record, name) for name in _SAID},
+            }
+        )
+        if record.code:
+            self.span.set_attribute("error.type", record.code)
+        if record.status >= 500 or (record.streamed and record.code):
+            self.span.set_status(trace.StatusCode.ERROR)
+        self.span.end()
+
     def _record(self) -> Metered:
-        span = trace.get_current_span().get_span_context()
         return Metered(
             request_id=self.request_id,
             time=self.at.isoformat(timespec="milliseconds"),
@@ -112,7 +139,7 @@ class Exchange:
             streamed=self.streamed,
             latency_ms=round((time.monotonic() - self.began) * 1000, 3),
             backend_ms=round(self.backend_ms, 3),
-            trace_id=format(span.trace_id, "032x") if span.is_valid else "",
+            trace_id=trace_id(self.span),
         )
 
 

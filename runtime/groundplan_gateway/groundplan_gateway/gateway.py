@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from opentelemetry import trace
+
 from groundplan.gateway.problem import Problem
 from groundplan.gateway.settings import Feature, GatewaySettings
 from groundplan_gateway.backend import Backend
@@ -31,6 +33,7 @@ class Gateway:
     cached: CachedAnswers = field(default_factory=CachedAnswers)
     backends: dict[str, Backend] = field(default_factory=dict[str, Backend])
     renew: Callable[[], GatewaySettings] | None = None  # blocks
+    tracer: trace.Tracer = field(default_factory=trace.NoOpTracer)
     renewed_at: float = float("-inf")
     swept_at: dict[str, float] = field(default_factory=dict[str, float])  # by tenant
 

@@ -13,6 +13,7 @@ from groundplan_gateway.gateway import Gateway, identify, read_body
 from groundplan_gateway.identity import Caller
 from groundplan_gateway.model_calls import invoke_endpoint
 from groundplan_gateway.reserving import reserve
+from groundplan_gateway.tracing import traced
 
 _TYPES = ("application/json", "text/csv")
 
@@ -28,7 +29,7 @@ async def answer_prediction(gateway: Gateway, exchange: Exchange) -> Response:
     if not body.strip():
         raise Problem(400, "empty_body", "The body is empty.")
     await reserve(gateway, exchange, Decimal(0))
-    produce = partial(
+    ask = partial(
         invoke_endpoint,
         partial(gateway.clients, Caller(exchange.tenant, exchange.feature)),
         endpoint_name=gateway.settings.predictions[name].endpoint_name,
@@ -37,6 +38,8 @@ async def answer_prediction(gateway: Gateway, exchange: Exchange) -> Response:
         request_id=exchange.request_id,
     )
     began = time.monotonic()
+    said = {"rpc.system": "aws-api", "rpc.method": "SageMakerRuntime/InvokeEndpoint"}
+    produce = traced(exchange.calling(f"predict {name}", said), ask)
     asked = Candidate(gateway.backends[f"endpoint/{name}"], produce, exchange.turn_away)
     try:
         opened = await first_answer([asked], exchange.until)
