@@ -101,6 +101,9 @@ class Environment(Values):
     mlflow: MlflowSize | None = Field(
         default=None, description="size of SageMaker's managed MLflow, paid by the hour; left out: none"
     )
+    traces: bool = Field(
+        default=False, description="the gateway sends spans to X-Ray, in an account that has Transaction Search on"
+    )
     budgets: Budgets = Budgets()
     accounts: Accounts
     limits: Limits

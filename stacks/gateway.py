@@ -97,6 +97,7 @@ class Gateway(AccountStack):
             ),
             rules=RULES,
             told_by=names.models_parameter(),
+            traces_url=f"https://xray.{self.region}.{self.url_suffix}/v1/traces" if environment.traces else None,
         )
         answer = WebFunction(
             self,
@@ -128,6 +129,13 @@ class Gateway(AccountStack):
             ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
             [ledger.table.table_arn],
         )
+        if environment.traces:
+            answer.permissions.allow(
+                "SendSpans",
+                ["xray:PutTraceSegments"],
+                ["*"],
+                wildcard="IAM offers no resource for this action; it only adds traces.",
+            )
         peak = sum(tenant.requests_per_minute for tenant in rules.tenants.values())
         api = StreamingApi(
             self,

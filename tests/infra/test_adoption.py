@@ -26,6 +26,7 @@ def adopted(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     environment = read_environment(ROOT, "dev").model_copy(
         update={
             "network": None,
+            "traces": True,
             "existing_network": ExistingNetwork(
                 vpc_id="vpc-0123456789abcdef0", subnet_ids=SUBNETS, security_group_ids=("sg-0123456789abcdef0",)
             ),
@@ -105,3 +106,12 @@ def test_the_companys_tags_are_on_every_bucket_role_and_job(adopted: Templates) 
         assert all(tag in resource["Tags"] for resource in of_type(adopted, kind)), kind
     [launch] = [one for one in of_type(adopted, "AWS::SSM::Parameter") if one["Name"].endswith("/launch")]
     assert '"business-unit": "research"' in str(launch["Value"])
+
+
+def test_the_gateway_sends_spans_where_the_company_has_transaction_search_on(adopted: Templates) -> None:
+    gateway = {"Gateway": adopted["Gateway"]}
+    [function] = of_type(gateway, "AWS::Lambda::Function")
+    assert '"https://xray.us-east-1.' in str(function["Environment"]["Variables"]["GROUNDPLAN_GATEWAY_PLACE"])
+    statements = [s for p in of_type(gateway, "AWS::IAM::ManagedPolicy") for s in p["PolicyDocument"]["Statement"]]
+    [sends] = [statement for statement in statements if statement["Sid"] == "SendSpans"]
+    assert (sends["Action"], sends["Resource"]) == ("xray:PutTraceSegments", "*")

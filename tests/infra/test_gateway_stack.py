@@ -101,6 +101,8 @@ def test_the_function_becomes_one_role_and_keeps_one_ledger(assembly: Any) -> No
         one["Sid"]: one for one in only(assembly, "AWS::IAM::ManagedPolicy", "Answer")["PolicyDocument"]["Statement"]
     }
     assert set(statements) == {"WriteLogs", "UseKey", "BecomeModelsRole", "KeepTheLedger"}
+    place = str(only(assembly, "AWS::Lambda::Function")["Environment"]["Variables"]["GROUNDPLAN_GATEWAY_PLACE"])
+    assert "traces_url" not in place, "spans are sent where an environment says so"
     became = statements["BecomeModelsRole"]
     assert became["Resource"].endswith(f"{assembly.environment.accounts.ai}:role/{names.models_role()}")
     assert set(became["Condition"]["StringLike"]) == {"aws:RequestTag/tenant", "aws:RequestTag/feature"}
