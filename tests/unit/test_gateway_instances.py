@@ -20,7 +20,7 @@ from groundplan_gateway.backend import Backend, Failure
 from groundplan_gateway.ledger import LEASE_SECONDS, Label, Unfinished
 from groundplan_gateway.shared_breaker import Shared, TableBreaker
 from groundplan_gateway.table_ledger import TableLedger
-from stub_gateway import aws_error, serving, settings, token
+from stub_gateway import answered, aws_error, serving, settings, token
 
 TABLE = "gateway"
 PROTECTION = Protection(concurrent_calls=9, failures_until_open=5, cool_down_seconds=15.0, timeout_seconds=20.0)
@@ -256,7 +256,9 @@ def test_what_a_dead_process_held_is_spent_once_its_lease_is_over_also_in_the_ne
     run(story)
 
 
-def test_the_next_request_of_the_tenant_meters_what_a_dead_process_left(dynamodb: Any) -> None:
+def test_the_next_request_meters_what_a_dead_process_left_of_its_tenant_and_of_one_that_asks_no_more(
+    dynamodb: Any,
+) -> None:
     ledger, at = TableLedger(dynamodb, TABLE), datetime.now(UTC) - timedelta(hours=1)
 
     async def die() -> None:
@@ -264,11 +266,17 @@ def test_the_next_request_of_the_tenant_meters_what_a_dead_process_left(dynamodb
             await ledger.reserve(request_id, tenant, LIMITS, Decimal("0.25"), at, LABEL)
 
     run(die)
-    with serving(settings(), ledger) as running:
+    tenants = {
+        name: one for name, one in settings().model_dump(mode="json")["tenants"].items() if name in ("shop", "other")
+    }
+    with serving(settings(tenants=tenants), ledger) as running:
+        # Once the model is asked the other's turn has begun, beside the request.
+        running.models.behave["us.lone"] = lambda _: running.metered("req_of_another") and answered("Hello")
         client = openai.OpenAI(base_url=f"{running.url}/v1", api_key=token(), max_retries=0)
         for _ in range(2):
             client.chat.completions.create(model="lone", messages=[{"role": "user", "content": "Hi"}])
         line = running.metered("req_dead")
         assert (line["code"], line["usd"], line["estimated"]) == ("process_died", "0.25", True)
         assert (line["tenant"], line["feature"], line["model"]) == ("shop", "search", "large")
-        assert len(running.lines) == 3, "and nothing of another tenant"
+        assert running.metered("req_of_another")["tenant"] == "other"
+        assert len(running.lines) == 4

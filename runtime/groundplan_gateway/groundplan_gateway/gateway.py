@@ -35,6 +35,7 @@ class Gateway:
     renew: Callable[[], GatewaySettings] | None = None  # blocks
     tracer: trace.Tracer = field(default_factory=trace.NoOpTracer)
     renewed_at: float = float("-inf")
+    swept_another_at: float = float("-inf")
     swept_at: dict[str, float] = field(default_factory=dict[str, float])  # by tenant
 
     def feature(self, exchange: Exchange) -> Feature:
