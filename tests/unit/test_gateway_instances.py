@@ -17,7 +17,7 @@ from moto import mock_aws
 from groundplan.gateway.settings import Protection, Tenant
 from groundplan_gateway import backend as backend_module
 from groundplan_gateway.backend import Backend, Failure
-from groundplan_gateway.ledger import LEASE_SECONDS, Label, Unfinished
+from groundplan_gateway.ledger import LEASE_SECONDS, Label, Reservation, Unfinished
 from groundplan_gateway.shared_breaker import Shared, TableBreaker
 from groundplan_gateway.table_ledger import TableLedger
 from stub_gateway import answered, aws_error, serving, settings, token
@@ -252,6 +252,23 @@ def test_what_a_dead_process_held_is_spent_once_its_lease_is_over_also_in_the_ne
         }
         assert not await ledger.settle(held, Decimal("0.01")), "it lived after all, and comes too late"
         assert month(dynamodb, "left")["spent"]["N"] == "0.375"
+
+    run(story)
+
+
+def test_a_request_that_meets_another_of_its_tenant_is_settled_at_the_next_try_and_once() -> None:
+    said = ["TransactionConflictException", "TransactionConflictException", "", "ConditionalCheckFailedException"]
+
+    class Busy:
+        def update_item(self, **_: Any) -> None:
+            if code := said.pop(0):
+                raise aws_error(code)
+
+    async def story() -> None:
+        ledger, held = TableLedger(Busy(), TABLE), Reservation("r1", "shop", "2026-11", Decimal(1))
+        assert await ledger.settle(held, Decimal("0.5"))
+        assert not await ledger.settle(held, Decimal("0.5"))
+        assert said == []
 
     run(story)
 

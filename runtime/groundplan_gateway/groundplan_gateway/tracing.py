@@ -22,7 +22,7 @@ _W3C = TraceContextTextMapPropagator()
 
 def parent(headers: Mapping[str, str]) -> Context:
     """The caller's span: as the W3C writes it, else as API Gateway does."""
-    found = _W3C.extract(dict(headers))
+    found = _W3C.extract({name: headers[name] for name in ("traceparent", "tracestate") if name in headers})
     told = _XRAY.search(headers.get("x-amzn-trace-id", ""))
     if trace.get_current_span(found).get_span_context().is_valid or not told:
         return found
