@@ -1,6 +1,7 @@
 """What the gateway decides without a network: breakers, budgets, prices, the meter's sums, keys and roles."""
 
 import asyncio
+import gc
 import json
 import time
 from datetime import UTC, datetime
@@ -252,6 +253,20 @@ def test_the_role_is_assumed_once_for_a_tenant_and_feature_and_again_before_it_e
     assert role(Caller("shop", "help")).bedrock[1] == "2"
     now[0] = 3301
     assert role(Caller("shop", "search")).bedrock[1] == "3"
+
+
+def test_what_is_loaded_when_the_first_caller_has_its_clients_is_never_searched_for_garbage() -> None:
+    given: Any = _Session()
+    role = AssumedRole(session=given, role_arn="arn", region="r", timeout_seconds=1, clock=lambda: 0)
+    gc.unfreeze()
+    try:
+        role(Caller("shop", "search"))
+        assert (first := gc.get_freeze_count()) > 0
+        later = [[number] for number in range(100)]
+        role(Caller("shop", "help"))
+        assert gc.get_freeze_count() < first + len(later), "what comes later may be garbage"
+    finally:
+        gc.unfreeze()
 
 
 def test_settings_that_name_what_is_not_there_are_refused() -> None:

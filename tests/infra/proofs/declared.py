@@ -487,6 +487,8 @@ def gateway(world: World) -> Iterator[Call]:
     role = names.roles(names.environment.accounts.ai, names.models_role())
     for action in ("AssumeRole", "TagSession"):
         yield call(f"sts:{action}", role, {"aws:RequestTag/tenant": "one", "aws:RequestTag/feature": "one"})
+    if names.environment.traces:  # span_export.py
+        yield call("xray:PutTraceSegments")
 
 
 def api_logs(world: World) -> Iterator[Call]:
