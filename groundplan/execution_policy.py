@@ -88,6 +88,8 @@ BOUNDARY_ACTIONS = (
     "bedrock:InvokeModelWithResponseStream",
     "bedrock:PutModelInvocationLoggingConfiguration",
     "budgets:ListTagsForResource",
+    "cloudwatch:GetMetricStatistics",
+    "cloudwatch:ListMetrics",
     "cloudwatch:PutMetricData",
     "codeartifact:GetAuthorizationToken",
     "codeartifact:GetRepositoryEndpoint",

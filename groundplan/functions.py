@@ -10,7 +10,7 @@ from groundplan.environment import AccountName, Environment
 RUNTIME = "python3.14"
 # Runs at once that are kept for functions, by account.
 GATEWAY = 50  # so many requests are answered at once; also kept where no workload is on a foundation model yet
-RESERVED: Mapping[AccountName, int] = {"application": 1 + GATEWAY, "ai": 15, "data": 14}
+RESERVED: Mapping[AccountName, int] = {"application": 1 + GATEWAY, "ai": 16, "data": 14}
 WITH_MLFLOW = 1  # more in the ai account, where the environment has MLflow
 WITH_STOPPER = 1  # likewise where it stops what costs too much
 LEFT_UNRESERVED = 100  # AWS refuses a reservation that leaves less

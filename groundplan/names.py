@@ -115,6 +115,10 @@ class Names:
         """AWS budget of an account, a workload or a tenant; `groundplan.spend.notice` reads whose it is."""
         return f"{self.stem}-{kind}-{name}"
 
+    def observer_role(self) -> str:
+        """The role of the ai account that writes beside the bills what the platform saw."""
+        return f"{self.stem}-observer"
+
     def deny_spending(self) -> str:
         """The policy that AWS Budgets attaches to roles when the ai account is over its ceiling."""
         return f"{self.stem}-deny-spending"

@@ -1,5 +1,7 @@
 """The data account's books: bills as AWS exports them, a table over them, and the function that makes the report."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -9,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from groundplan.focus.use import STALE_HOURS
 from groundplan.names import Names
 from groundplan.spend.focus_table import (
     AGE_METRIC,
@@ -18,6 +21,8 @@ from groundplan.spend.focus_table import (
     OLDEST_HOURS,
     REPORT,
     TOLD,
+    USE,
+    USE_AGE_METRIC,
     WIDGET,
     export_name,
 )
@@ -74,6 +79,7 @@ class CostReport(AccountStack):
             ),
         ).bucket
         self._admit_exports(lake)
+        self._admit_use(lake)
         FocusTable(
             self,
             "Focus",
@@ -122,7 +128,7 @@ class CostReport(AccountStack):
             schedule=events.Schedule.cron(hour=hour, minute=minute),
             targets=[targets.LambdaFunction(report.function, dead_letter_queue=dead_letters.queue, retry_attempts=3)],
         )
-        self._show(lean, self._ring_when_none_comes(spend), lake)
+        self._show(lean, [self._ring_when_none_comes(spend), self._ring_when_nobody_looks(spend)], lake)
 
     def _admit_exports(self, lake: DataLake) -> None:
         for name, account in zip(("Exports", *(f"Exports{n}" for n in range(2, 5))), self._accounts, strict=False):
@@ -155,12 +161,41 @@ class CostReport(AccountStack):
                 )
             )
 
+    def _admit_use(self, lake: DataLake) -> None:
+        """One role of the ai account writes one object here, and reads nothing."""
+        accounts = self.names.environment.accounts
+        # The account, narrowed by conditions: AWS refuses a policy that names a role which does not exist yet.
+        role = {"ArnEquals": {"aws:PrincipalArn": self.names.roles(accounts.ai, self.names.observer_role())}}
+        self.bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="PlatformUse",
+                actions=["s3:PutObject"],
+                principals=[iam.AccountPrincipal(accounts.ai)],
+                resources=[self.bucket.arn_for_objects(USE)],
+                conditions=role,
+            )
+        )
+        bucket = f"arn:{self.partition}:s3:::{self.names.costs_bucket()}"
+        through = {
+            "kms:ViaService": f"s3.{self.region}.amazonaws.com",
+            "kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/{USE}"],
+        }
+        lake.key.key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="PlatformUse",
+                actions=["kms:GenerateDataKey"],
+                principals=[iam.AccountPrincipal(accounts.ai)],
+                resources=["*"],  # in a key's policy: this key
+                conditions={**role, "StringEquals": through},
+            )
+        )
+
     def _permit(self, report: PythonFunction, spend: Spend, lake: DataLake) -> None:
         allow, bucket = report.permissions.allow, f"arn:{self.partition}:s3:::{self.names.costs_bucket()}"
         allow("ReadBills", ["s3:GetObject"], [f"{bucket}/{EXPORTS}/*"], wildcard="The bills below their prefix.")
         found = {"StringLike": {"s3:prefix": [f"{EXPORTS}/*", f"{TOLD}/*"]}}
         allow("FindBills", ["s3:ListBucket"], [bucket], conditions=found)
-        allow("ReadDesigns", ["s3:GetObject"], [f"{bucket}/{DESIGNS}"])
+        allow("ReadWhatIsKnown", ["s3:GetObject"], [f"{bucket}/{DESIGNS}", f"{bucket}/{USE}"])
         allow("KeepReport", ["s3:PutObject"], [f"{bucket}/{REPORT}/*"], wildcard="The report below its prefix.")
         remembers = "What people were told, below its prefix."
         allow("Remember", ["s3:GetObject", "s3:PutObject"], [f"{bucket}/{TOLD}/*"], wildcard=remembers)
@@ -175,7 +210,7 @@ class CostReport(AccountStack):
             wildcard="CloudWatch has no resource for metrics; the namespace is the condition.",
         )
 
-    def _show(self, lean: FunctionPackage, no_export: cloudwatch.IAlarm, lake: DataLake) -> None:
+    def _show(self, lean: FunctionPackage, alarms: Sequence[cloudwatch.IAlarm], lake: DataLake) -> None:
         show = PythonFunction(
             self,
             "Show",
@@ -193,24 +228,42 @@ class CostReport(AccountStack):
         kept = f"arn:{self.partition}:s3:::{self.names.costs_bucket()}/{REPORT}/{WIDGET}"
         show.permissions.allow("ReadReport", ["s3:GetObject"], [kept])
         name = f"{self.names.stem}-costs"
-        CostDashboard(self, "Dashboard", props=CostDashboardProps(name=name, shows=show.function, alarms=[no_export]))
+        CostDashboard(self, "Dashboard", props=CostDashboardProps(name=name, shows=show.function, alarms=alarms))
 
     def _ring_when_none_comes(self, spend: Spend) -> cloudwatch.IAlarm:
+        says = f"No bill has come for {OLDEST_HOURS} hours, or nobody looked; see {RUNBOOK}"
+        silence = cloudwatch.TreatMissingData.BREACHING  # silence is no zero
+        return self._ring_when_old("NoExport", says, AGE_METRIC, OLDEST_HOURS, silence, spend)
+
+    def _ring_when_nobody_looks(self, spend: Spend) -> cloudwatch.IAlarm:
+        says = f"The cost report does not know what ran: {USE} is older than {STALE_HOURS} hours; see {RUNBOOK}"
+        silence = cloudwatch.TreatMissingData.IGNORE  # where no report is made, the other alarm rings
+        return self._ring_when_old("NoUse", says, USE_AGE_METRIC, STALE_HOURS, silence, spend)
+
+    def _ring_when_old(
+        self,
+        construct_id: str,
+        says: str,
+        metric: str,
+        hours: int,
+        silence: cloudwatch.TreatMissingData,
+        spend: Spend,
+    ) -> cloudwatch.IAlarm:
         alarm = cloudwatch.Alarm(
             self,
-            "NoExport",
-            alarm_description=f"No bill has come for {OLDEST_HOURS} hours, or nobody looked; see {RUNBOOK}",
+            construct_id,
+            alarm_description=says,
             metric=cloudwatch.Metric(
                 namespace=METRICS,
-                metric_name=AGE_METRIC,
+                metric_name=metric,
                 dimensions_map={"Environment": self.names.stem},
                 statistic="Maximum",
                 period=cdk.Duration.days(1),
             ),
-            threshold=OLDEST_HOURS,
+            threshold=hours,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,  # silence is no zero
+            treat_missing_data=silence,
         )
         alarm.add_alarm_action(actions.SnsAction(spend.alarms))
         return alarm

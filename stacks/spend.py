@@ -9,12 +9,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from groundplan.names import Names
 from groundplan.spend.budgets import Budgets, OutOfHours
+from groundplan.spend.focus_table import USE
 from groundplan.spend.stopper import acts_of
 from groundplan.workload import Workload
 from groundplan_constructs import (
@@ -27,6 +29,8 @@ from groundplan_constructs import (
     FunctionPackage,
     MonthlyBudget,
     MonthlyBudgetProps,
+    ObserverPermissions,
+    ObserverPermissionsProps,
     PythonFunction,
     PythonFunctionProps,
     StopperPermissions,
@@ -37,6 +41,7 @@ from stacks.ai_platform import Platform
 from stacks.training import Training
 
 RUNBOOK = "docs/runbooks/spend.md"
+OBSERVES_AT = "09:15"  # UTC, before the cost report
 LOOKS_EVERY_MINUTES = 5  # for what waits for its checkpoint
 SpendAccount = Literal["application", "ai", "data"]
 
@@ -157,7 +162,8 @@ class Spend(AccountStack):
 
 
 class AiSpend(Spend):
-    """Also the ceilings of workloads and tenants, the policy that denies, and the stopper with its clock."""
+    """Also the ceilings of workloads and tenants, the policy that denies, the stopper with its clock, and who writes
+    down for the cost report what only this account knows."""
 
     def __init__(
         self,
@@ -180,6 +186,8 @@ class AiSpend(Spend):
             self.add_budget(of_tenants, "tenant", tenant, limit)
         if self.budget:
             self._deny(self.budget, training)
+        self.own_key.allow_service("Events", "events.amazonaws.com")  # to the dead-letter queue
+        self._observe(platform, workloads)
         if self.budgets.stop != "off":
             self._stop(platform)
 
@@ -200,9 +208,47 @@ class AiSpend(Spend):
             ),
         )
 
+    def _observe(self, platform: Platform, workloads: Sequence[Workload]) -> None:
+        names = self.names
+        observe = PythonFunction(
+            self,
+            "Observe",
+            props=PythonFunctionProps(
+                package=self._package,
+                handler="groundplan_runtime.handlers.observe_platform.handler",
+                description="Writes down what the platform saw, for the cost report",
+                encryption_key=self.key,
+                reserved_concurrency=1,
+                log_retention_days=names.environment.log_retention_days,
+                environment={
+                    "LINEAGE_TABLE": names.lineage_table(),
+                    "COSTS_BUCKET": names.costs_bucket(),
+                    "WORKLOADS": " ".join(workload.name for workload in workloads),
+                    "ENDPOINT": names.endpoint("{workload}"),
+                },
+                dead_letter_queue=self.dead_letters,
+                role_name=names.observer_role(),
+                timeout_seconds=900,
+            ),
+        )
+        ObserverPermissions(
+            self,
+            "ObserverPermissions",
+            props=ObserverPermissionsProps(
+                role=observe.role,
+                table_name=names.lineage_table(),
+                table_key=platform.key,
+                endpoint_prefix=names.endpoint(""),
+                bucket=s3.Bucket.from_bucket_name(self, "Costs", names.costs_bucket()),
+                bucket_account=names.environment.accounts.data,
+                key=USE,
+            ),
+        )
+        hour, minute = OBSERVES_AT.split(":")
+        self._clock("Daily", events.Schedule.cron(hour=hour, minute=minute), {}, observe)
+
     def _stop(self, platform: Platform) -> None:
         budgets = self.budgets
-        self.own_key.allow_service("Events", "events.amazonaws.com")  # to the dead-letter queue
         stop = self.function(
             "Stop",
             "stopper",
@@ -236,15 +282,15 @@ class AiSpend(Spend):
             schedule = events.Schedule.cron(week_day="MON-FRI", hour=hour, minute=minute)
             self._clock(f"Hours{word.capitalize()}", schedule, {"out_of_hours": word}, stop)
 
-    def _clock(self, construct_id: str, schedule: events.Schedule, said: object, stop: PythonFunction) -> None:
+    def _clock(self, construct_id: str, schedule: events.Schedule, said: object, whom: PythonFunction) -> None:
         events.Rule(
             self,
             construct_id,
-            description=f"Tells the stopper: {json.dumps(said)}",
+            description=f"Tells the stopper: {json.dumps(said)}" if said else "The look at the platform of the day",
             schedule=schedule,
             targets=[
                 targets.LambdaFunction(
-                    stop.function,
+                    whom.function,
                     event=events.RuleTargetInput.from_object(said),
                     dead_letter_queue=self.dead_letters.queue,
                     retry_attempts=3,

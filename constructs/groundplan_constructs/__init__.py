@@ -42,6 +42,7 @@ from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
 from groundplan_constructs.mlflow_server import MlflowServer, MlflowServerProps
 from groundplan_constructs.models_role import ModelsRole, ModelsRoleProps
 from groundplan_constructs.monthly_budget import MonthlyBudget, MonthlyBudgetProps
+from groundplan_constructs.observer_permissions import ObserverPermissions, ObserverPermissionsProps
 from groundplan_constructs.permissions import Permissions
 from groundplan_constructs.python_function import PythonFunction, PythonFunctionProps
 from groundplan_constructs.real_time_endpoint import RealTimeEndpoint, RealTimeEndpointProps
@@ -128,6 +129,8 @@ __all__ = [
     "ModelsRoleProps",
     "MonthlyBudget",
     "MonthlyBudgetProps",
+    "ObserverPermissions",
+    "ObserverPermissionsProps",
     "Permissions",
     "Placement",
     "PythonFunction",

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from html import escape
 
-from groundplan.focus.report import CAUSES, NOTHING, Group, Report, Sums, money
-from groundplan.focus.workloads import SPOT_PROMISE, WorkloadLine
+from groundplan.focus.report import CAUSES, NOTHING, Group, Report, Sums, money, seen_words
+from groundplan.focus.use import SameDay
+from groundplan.focus.workloads import WorkloadLine
 from groundplan.prices import dollars
 
 MOST_LINES = 100  # of the table of workloads
@@ -90,6 +91,7 @@ def fragment(report: Report, *, title: str, written: str) -> str:
             *_ceilings(report.workloads),
             *_lines(report.workloads),
             *(part for line in _dearest(report.workloads) for part in _workload(line)),
+            *_same_day(report.same_day),
             *_providers(report),
             *_basis(report),
             "</main>",
@@ -147,7 +149,7 @@ def _times(line: WorkloadLine) -> str:
 
 
 def _workload(line: WorkloadLine) -> Iterator[str]:
-    meant, seen, coming = line.designed, line.observed, line.forecast
+    meant, coming = line.designed, line.forecast
     kind, sign = ("above", "✕ ") if _is_above(line) else ("within", "✓ ")
     kind, sign = (kind, sign) if line.above is not None else ("quiet", "")
     owner = f' <span class="quiet">{_text(meant.owner)}</span>' if meant.owner else ""
@@ -185,16 +187,28 @@ def _workload(line: WorkloadLine) -> Iterator[str]:
         f"tenant {one['tenant'] or '(none)'} {dollars(Decimal(one['usd']))}" for one in costs.get("tenants", ())[:5]
     ]
     yield f'<p class="quiet">{_text("; ".join([*known, *tenants]) or "nothing to divide it by")}</p>'
-    if line.spot_saving is not None:
-        low, high = (f"{one:.0%}" for one in SPOT_PROMISE)
-        yield f"<p>Spot saved {line.spot_saving:.0%} of the time that was trained; promised are {low} to {high}.</p>"
-    if seen.refused_runs:
-        unknown = f", and {seen.refused_unknown} of unknown cost" * bool(seen.refused_unknown)
-        kept = f"{dollars(seen.refused_usd)} not spent{unknown}"
-        yield f"<p>{seen.refused_runs} runs that had been done before were refused: {kept}.</p>"
-    for one in seen.idle:
-        yield f"<p>Idle: <b>{_text(one.name)}</b>, {_or_none(one.monthly_usd)} a month: {_text(one.why)}</p>"
+    yield "".join(f"<p>{_text(words[0].upper() + words[1:])}.</p>" for words in seen_words(line))
     yield "</section>"
+
+
+def _same_day(found: Sequence[SameDay]) -> Iterator[str]:
+    """Machines by usage and price beside their bill."""
+    if not found:
+        return
+    yield "<h2>Same-day view: machines by usage and price</h2>"
+    heads = ("by usage", "billed", "wrong by", "not billed whole")
+    yield '<div class="wide"><table><thead><tr><th scope="col">workload</th><th scope="col" class="spare">days</th>'
+    yield "".join(f'<th scope="col" class="number">{head}</th>' for head in heads) + "</tr></thead><tbody>"
+    dearest = sorted(found, key=lambda one: (-one.same_day - one.later, one.workload))[:MOST_ROWS]
+    for one in dearest:
+        known = one.first is not None
+        days = f"{one.first:%d %b} to {one.through:%d %b}" if one.first and one.through else "none billed whole yet"
+        wrong = "not known" if one.error is None else f"{one.error:+.1%}"
+        cells = (dollars(one.same_day) if known else "none", dollars(one.billed) if known else "none", wrong)
+        yield f'<tr><th scope="row">{_text(one.workload)}</th><td class="spare">{_text(days)}</td>'
+        yield "".join(f'<td class="number">{_text(cell)}</td>' for cell in (*cells, dollars(one.later))) + "</tr>"
+    more = len(found) - len(dearest)
+    yield "</tbody></table></div>" + (f"<p>and {more} more; the JSON has them all</p>" if more else "")
 
 
 def _standing(line: WorkloadLine) -> str:

@@ -6,7 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from groundplan.focus.workloads import WorkloadLine, plain
+from groundplan.focus.use import SameDay
+from groundplan.focus.workloads import SPOT_PROMISE, Idle, WorkloadLine, plain
 from groundplan.prices.money import dollars
 
 CAUSES = ("negotiated", "commitment", "spot", "credit", "prepaid", "other")
@@ -153,7 +154,7 @@ class Report:
     files: Sequence[BillFile]
     notes: Sequence[str] = ()
     workloads: Sequence[WorkloadLine] = ()
-    same_day: Sequence[Mapping[str, Any]] = ()
+    same_day: Sequence[SameDay] = ()
 
     def as_json(self) -> dict[str, Any]:
         """What `groundplan report --json` prints."""
@@ -161,7 +162,7 @@ class Report:
             "totals": [_total(group) for group in self.totals],
             "groups": [group.as_json() for group in self.groups],
             "workloads": [line.as_json() for line in self.workloads],
-            "same_day": list(self.same_day),
+            "same_day": [one.as_json() for one in self.same_day],
             "reconciliation": [one.as_json() for one in self.reconciliation],
             "files": [one.as_json() for one in self.files],
             "notes": list(self.notes),
@@ -216,6 +217,8 @@ def text_lines(report: Report) -> Iterator[str]:
         )
     for line in report.workloads:
         yield from _line(line)
+    for one in report.same_day:
+        yield f"same-day view, {one.workload}: {same_day_words(one)}"
     for one in report.reconciliation:
         left = f", {one.left_out_rows:,} rows were there already ({money(one.left_out, one.currency)})"
         yield (
@@ -234,6 +237,45 @@ def _line(line: WorkloadLine) -> Iterator[str]:
     spent = f"{dollars(coming.to_date)} through {coming.last_day:%d %b}"
     yield f"{line.workload}, {line.month:%Y-%m}: ceiling {ceiling}, estimate {estimate}, {spent}, {sums}"
     yield f"  why: {line.why}"
+    for words in seen_words(line):
+        yield f"  {words}"
+
+
+def seen_words(line: WorkloadLine) -> Iterator[str]:
+    """What the platform saw of a workload, a sentence each; nothing where nobody looked."""
+    seen = line.observed
+    if seen is None:
+        return
+    if seen.runs:
+        known = [run.cost_usd for run in seen.runs if run.cost_usd is not None]
+        unknown = len(seen.runs) - len(known)
+        each = f", {dollars(sum(known, NOTHING) / len(known))} each" if len(known) > 1 else ""
+        beside = f" and {unknown} of unknown cost" if unknown else ""
+        cost = f"{dollars(sum(known, NOTHING))}{each}{beside}" if known else "of unknown cost"
+        yield f"training runs: {len(seen.runs)}, {cost}"
+    if line.spot_saving is not None:
+        low, high = (f"{one:.0%}" for one in SPOT_PROMISE)
+        yield f"spot saved {line.spot_saving:.0%} of the time that was trained; promised are {low} to {high}"
+    if seen.refused_runs:
+        unknown = f", and {seen.refused_unknown} of unknown cost" * bool(seen.refused_unknown)
+        cost = f"{dollars(seen.refused_usd)} not spent{unknown}"
+        yield f"runs that had been done before and were refused: {seen.refused_runs}, {cost}"
+    yield from (f"idle: {one.name}, {monthly(one)}: {one.why}" for one in seen.idle)
+
+
+def monthly(one: Idle) -> str:
+    """Its dollars, in words; a price that is not known is not nothing."""
+    return "of unknown price" if one.monthly_usd is None else f"{dollars(one.monthly_usd)} a month"
+
+
+def same_day_words(one: SameDay) -> str:
+    """The same-day figure, what was billed, and how wrong it was."""
+    later = f"{dollars(one.later)} of machines on days that are not billed whole"
+    if one.first is None or one.through is None:
+        return later
+    wrong = "nothing was billed" if one.error is None else f"wrong by {one.error:+.1%}"
+    days = f"{one.first:%d %b} to {one.through:%d %b}"
+    return f"{days} {dollars(one.same_day)}, billed {dollars(one.billed)}, {wrong}; {later}"
 
 
 MOST_LINES = 10

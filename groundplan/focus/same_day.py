@@ -6,16 +6,16 @@ away with; tokens, requests, storage and discounts come with the bill.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from groundplan.focus.meters import price_key
 from groundplan.focus.report import Group, Sums
-from groundplan.focus.workloads import Charged, Idle, Ran, plain
+from groundplan.focus.use import SameDay, Use, machine_hours
+from groundplan.focus.workloads import Charged, Idle, Ran
 from groundplan.prices import PriceBook, Unknown
 
-SERVICE = "Amazon SageMaker"
 NOT_BILLED = "AWS, not billed yet"
 IDLE_DAYS = 7  # without a request
 LAZY_PERCENT = Decimal(5)  # of one processor, over the same days
@@ -34,30 +34,6 @@ class Fleet:
     since: datetime
     requests: int | None = None
     cpu_percent: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class SameDay:
-    """The same-day figure of a workload beside its bill, over the days that the bill knows whole. US dollars."""
-
-    workload: str
-    first: str
-    through: str
-    same_day: Decimal
-    billed: Decimal
-
-    def as_json(self) -> dict[str, Any]:
-        """As documented; `error` is None where nothing was billed."""
-        error = self.same_day - self.billed
-        return {
-            "workload": self.workload,
-            "first": self.first,
-            "through": self.through,
-            "same_day_usd": plain(self.same_day),
-            "billed_usd": plain(self.billed),
-            "error_usd": plain(error),
-            "error": plain((error / self.billed).quantize(Decimal("0.0001"))) if self.billed else None,
-        }
 
 
 def ran(record: Mapping[str, Any]) -> Ran | None:
@@ -81,8 +57,7 @@ def charges_of_run(workload: str, record: Mapping[str, Any]) -> Iterator[Charged
     if run and run.cost_usd is not None:
         hours = Decimal(run.billable_seconds or 0) * (record.get("instance_count") or 1) / _HOUR
         meter = f"Train:{record.get('instance_type')}"
-        month = run.day.replace(day=1)
-        yield Charged(workload, None, SERVICE, meter, "Hours", month, run.day, hours, run.cost_usd, run.cost_usd)
+        yield machine_hours(workload, meter, run.day, hours, run.cost_usd)
 
 
 def charges_of_fleet(fleet: Fleet, book: PriceBook, now: datetime) -> Iterator[Charged]:
@@ -97,9 +72,7 @@ def charges_of_fleet(fleet: Fleet, book: PriceBook, now: datetime) -> Iterator[C
         hours = Decimal(str((end - begin).total_seconds())) / _HOUR * fleet.instances
         amount = (hours * price.amount).quantize(_SMALLEST)
         meter = f"Host:{fleet.instance_type}"
-        yield Charged(
-            fleet.workload, None, SERVICE, meter, "Hours", month.date(), begin.date(), hours, amount, amount
-        )
+        yield machine_hours(fleet.workload, meter, begin.date(), hours, amount)
         begin = end
 
 
@@ -118,24 +91,32 @@ def idle(fleet: Fleet, book: PriceBook) -> Iterator[Idle]:
         yield Idle(fleet.endpoint, why, monthly(fleet.instances - 1))
 
 
-def reconciled(same_day: Iterable[Charged], billed: Sequence[Charged]) -> list[SameDay]:
-    """Per workload the two figures of machines, on days before the bill's newest, which is rarely whole."""
-    if not billed:
-        return []
-    first, newest = min(one.day for one in billed), max(one.day for one in billed)
+def reconciled(use: Use, billed: Sequence[Charged]) -> list[SameDay]:
+    """Per workload the two figures of machines, on the days of the use's month before the bill's newest, which is
+    rarely whole, and before the day on which the platform was looked at."""
     machines = [
         one for one in billed if (price_key(one.meter) or "").startswith(("sagemaker/hosting", "sagemaker/training"))
     ]
-    used = list(same_day)
+    looked = use.at.astimezone(UTC).date()
+    days = [one.day for one in billed]
+    first, end = (max(use.month, min(days)), min(looked, max(days))) if days else (looked, looked)
+    compared = first < end
 
-    def total(of: Iterable[Charged], name: str) -> Decimal:
-        return sum((one.effective for one in of if one.workload == name and first <= one.day < newest), Decimal(0))
+    def total(of: Iterable[Charged], name: str, begin: date, before: date) -> Decimal:
+        amounts = (one.effective for one in of if one.workload == name and begin <= one.day < before)
+        return sum(amounts, Decimal(0))
 
-    through = (newest - timedelta(days=1)).isoformat()
+    both = [one for one in machines if first <= one.day < end and one.workload in use.observed]
     return [
-        SameDay(name, first.isoformat(), through, total(used, name), total(machines, name))
-        for name in sorted({one.workload for one in used})
-        if first < newest
+        SameDay(
+            workload=name,
+            first=first if compared else None,
+            through=end - timedelta(days=1) if compared else None,
+            same_day=total(use.charged, name, first, end),
+            billed=total(machines, name, first, end),
+            later=total(use.charged, name, end if compared else use.month, date.max),
+        )
+        for name in sorted({one.workload for one in (*use.charged, *both)})
     ]
 
 

@@ -89,7 +89,7 @@ class WorkloadLine:
     workload: str
     month: date
     designed: Designed
-    observed: Observed
+    observed: Observed | None  # None where nobody looked
     forecast: Forecast
     billed: Decimal
     differs: Difference | None
@@ -106,7 +106,7 @@ class WorkloadLine:
         """What spot saved of the time that was trained, between 0 and 1; None without such runs."""
         spot = [
             run
-            for run in self.observed.runs
+            for run in (self.observed.runs if self.observed else ())
             if run.spot and run.training_seconds and run.billable_seconds is not None
         ]
         trained = sum(run.training_seconds or 0 for run in spot)
@@ -166,12 +166,20 @@ class WorkloadLine:
                 "saving": plain(saving.quantize(Decimal("0.0001"))),
                 "promised": [plain(one) for one in SPOT_PROMISE],
             },
-            "refused_runs": {
+            "training_runs": seen
+            and {
+                "runs": len(seen.runs),
+                "usd": plain(sum((run.cost_usd for run in seen.runs if run.cost_usd is not None), NOTHING)),
+                "of_unknown_cost": sum(run.cost_usd is None for run in seen.runs),
+            },
+            "refused_runs": seen
+            and {
                 "runs": seen.refused_runs,
                 "would_have_cost_usd": plain(seen.refused_usd),
                 "of_unknown_cost": seen.refused_unknown,
             },
-            "idle": [{"name": one.name, "why": one.why, "monthly_usd": _text(one.monthly_usd)} for one in seen.idle],
+            "idle": seen
+            and [{"name": one.name, "why": one.why, "monthly_usd": _text(one.monthly_usd)} for one in seen.idle],
         }
 
 
@@ -202,7 +210,7 @@ def _line(
     designed: Mapping[str, Designed],
     observed: Mapping[str, Observed],
 ) -> WorkloadLine:
-    meant, seen = designed.get(name, Designed()), observed.get(name, Observed())
+    meant, seen = designed.get(name, Designed()), observed.get(name)
     daily: dict[date, Decimal] = {}
     for one in own:
         inside = month <= one.day <= last
@@ -245,7 +253,7 @@ def _differs(meant: Designed, current: Iterable[Charged], coming: Forecast) -> D
     return found + Difference(untold=total - found.total)
 
 
-def _unit_costs(current: Sequence[Charged], seen: Observed) -> dict[str, Any]:
+def _unit_costs(current: Sequence[Charged], seen: Observed | None) -> dict[str, Any]:
     """What one of everything cost so far this month; None where there is none, or it is not counted."""
     hosting = sum(
         (one.effective for one in current if (price_key(one.meter) or "").startswith("sagemaker/hosting/")), NOTHING
@@ -253,13 +261,14 @@ def _unit_costs(current: Sequence[Charged], seen: Observed) -> dict[str, Any]:
     tokens = [(one.effective, (one.quantity or NOTHING) * counts_tokens(one.unit)) for one in current]
     of_tokens = [(cost, count) for cost, count in tokens if count]
     counted = sum((count for _, count in of_tokens), NOTHING)
-    costs = [run.cost_usd for run in seen.runs if run.cost_usd is not None]
+    costs = [run.cost_usd for run in (seen.runs if seen else ()) if run.cost_usd is not None]
+    inferences = seen.inferences if seen else None
     tenants: dict[str | None, Decimal] = {}
     for one in current:
         tenants[one.tenant] = tenants.get(one.tenant, NOTHING) + one.effective
     return {
         "training_run_usd": _text(_rounded(sum(costs, NOTHING) / len(costs)) if costs else None),
-        "thousand_inferences_usd": _text(_rounded(hosting * 1000 / seen.inferences) if seen.inferences else None),
+        "thousand_inferences_usd": _text(_rounded(hosting * 1000 / inferences) if inferences else None),
         "million_tokens_usd": _text(
             _rounded(sum((cost for cost, _ in of_tokens), NOTHING) * 1_000_000 / counted) if counted else None
         ),

@@ -38,10 +38,12 @@ EXPORTS = (
 )
 REPORT = "report"  # prefix of what is made of them
 DESIGNS = "designs/workloads.json"  # what workloads may cost and were meant to, kept by each deployment
+USE = "observed/platform.json"  # what the platform saw of its month, written every day by the ai account's observer
 TOLD = "told"  # prefix of what people were told of: told/2026-11/…
 WIDGET = "cost-widget.html"  # below REPORT
 METRICS = "Groundplan/Cost"  # CloudWatch namespace
 AGE_METRIC = "NewestExportAgeHours"  # of the account whose newest file is the oldest
+USE_AGE_METRIC = "PlatformUseAgeHours"
 OLDEST_HOURS = 48  # bills come 8 to 48 hours late
 
 

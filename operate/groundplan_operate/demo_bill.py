@@ -29,7 +29,7 @@ def show_bill(accounts: Accounts, page: Path) -> Report:
         made = csv.DictWriter(file, list(_row(accounts, now.date(), None, "", Decimal(0))), lineterminator="\n")
         made.writeheader()
         made.writerows(_made_up(accounts, workloads, now.date()))
-        made.writerows(_ran(accounts, known.used))
+        made.writerows(_ran(accounts, known.use.charged if known.use else ()))
     report, _ = bill_beside([export], known)
     write_report(page, report)
     return report

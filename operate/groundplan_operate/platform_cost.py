@@ -8,12 +8,13 @@ from datetime import datetime
 from botocore.exceptions import ClientError
 
 from groundplan.focus.kept_design import kept_design
+from groundplan.focus.use import Use
 from groundplan.focus.workloads import Designed
 from groundplan.refusal import bad
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.train import price_book
-from groundplan_runtime.integrations.platform_use import Platform, Use
+from groundplan_runtime.integrations.platform_use import Platform
 
 
 def platform_use(accounts: Accounts, workloads: Sequence[Workload], now: datetime) -> Use:

@@ -1,9 +1,8 @@
 """`groundplan report`: what was billed, by whom and for what, and why it was less than the list price."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,10 +13,9 @@ import click
 from groundplan.environment import read_environment
 from groundplan.estimate import Usage, estimate, read_stacks
 from groundplan.focus.design import designs
+from groundplan.focus.known import Known, beside, same_day_view
 from groundplan.focus.queries import DIMENSIONS
 from groundplan.focus.report import Report, text_lines
-from groundplan.focus.same_day import not_billed_yet, reconciled
-from groundplan.focus.workloads import Charged, Designed, Observed, workload_lines
 from groundplan.prices import read_prices
 from groundplan.refusal import BadInput, Finding, bad
 from groundplan.workload import Workload, read_workloads, usage_of
@@ -29,15 +27,6 @@ if TYPE_CHECKING:
     from groundplan_operate.accounts import Accounts
 
 FILE = click.Path(path_type=Path)
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known beside the bill: designs by workload, and of a deployed platform what it saw and used."""
-
-    designed: Mapping[str, Designed]
-    observed: Mapping[str, Observed]
-    used: Sequence[Charged] = ()
 
 
 @click.command
@@ -75,7 +64,7 @@ def report(
     known = _of_environment(environment_name) if environment_name else _designed(assembly)
     findings: Sequence[Finding] = ()
     if first is None:
-        found = _same_day(known)
+        found = same_day_view(known)
     else:
         limits = Limits(threads, memory_mib)
         found, findings = bill_beside([first, *more], known, wanted, limits, rows_once=not every_row)
@@ -95,19 +84,7 @@ def bill_beside(
     """The report of exports beside what is known, and what was not read; `wanted` are groups instead of lines."""
     with Bill(files, limits=limits, rows_once=rows_once) as bill:
         found, findings = bill.report(*wanted), bill.findings
-        return (found if wanted else _with_workloads(found, bill.charged(), known)), findings
-
-
-def _same_day(known: Known) -> Report:
-    totals, groups = not_billed_yet(known.used)
-    note = "usage of machines times the price files; tokens, requests, storage and discounts come with the bill"
-    return Report(totals, groups, [], [], [note], workload_lines(known.used, known.designed, known.observed))
-
-
-def _with_workloads(found: Report, charged: Sequence[Charged], known: Known) -> Report:
-    lines = workload_lines(charged, known.designed, known.observed)
-    beside = [one.as_json() for one in reconciled(known.used, charged)]
-    return replace(found, workloads=lines, same_day=beside)
+        return (found if wanted else beside(found, bill.charged(), known)), findings
 
 
 def _print(found: Report, page_file: Path | None, *, as_json: bool) -> None:
@@ -138,8 +115,7 @@ def deployed(accounts: "Accounts", workloads: Sequence[Workload]) -> Known:
     """What a deployed environment knows beside its bill."""
     from groundplan_operate.platform_cost import kept_designs, platform_use
 
-    use = platform_use(accounts, workloads, datetime.now(UTC))
-    return Known(kept_designs(accounts, workloads), use.observed, use.charged)
+    return Known(kept_designs(accounts, workloads), platform_use(accounts, workloads, datetime.now(UTC)))
 
 
 def _designed(assembly: Path | None) -> Known:
@@ -151,12 +127,12 @@ def _designed(assembly: Path | None) -> Known:
     if root:
         workloads = read_workloads(root)
     if not assembly:
-        return Known(designs(workloads, None), {})
+        return Known(designs(workloads, None))
     stacks, wrong = read_stacks(assembly)
     if wrong:
         raise BadInput(wrong)
     found = estimate(stacks, partial(read_prices, root), Usage(drivers=usage_of(workloads)))
-    return Known(designs(workloads, found), {})
+    return Known(designs(workloads, found))
 
 
 def _dimensions(names: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What the functions of the stacks Spend are told by their environment."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -57,6 +58,25 @@ class StopperSettings:
                 cool_down=timedelta(minutes=int(_variable("COOL_DOWN_MINUTES"))),
             ),
         )
+
+
+@dataclass(frozen=True)
+class ObserverSettings:
+    """The lineage table, the bucket of bills, and each workload's endpoint, whether there is one or not.
+
+    Read from LINEAGE_TABLE, COSTS_BUCKET, WORKLOADS and ENDPOINT, which holds `{workload}` in the name's place.
+    """
+
+    lineage_table: str
+    costs_bucket: str
+    endpoints: Mapping[str, str]
+
+    @classmethod
+    def read(cls) -> "ObserverSettings":
+        """From the variables that the stack Spend sets; raises BadInput that names the one which is missing."""
+        endpoint = _variable("ENDPOINT")
+        endpoints = {name: endpoint.replace("{workload}", name) for name in _variable("WORKLOADS").split()}
+        return cls(_variable("LINEAGE_TABLE"), _variable("COSTS_BUCKET"), endpoints)
 
 
 def _variable(name: str) -> str:

@@ -3,6 +3,7 @@
 import importlib
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +11,15 @@ import pytest
 from groundplan.gateway.settings import DeployedPlace, Rules
 from groundplan.names import INTAKE_ZONES
 from groundplan.refusal import BadInput
+from groundplan.workload import read_workloads
 from groundplan_runtime.intake_settings import Settings as IntakeSettings
 from groundplan_runtime.launch_settings import Settings as LaunchSettings
 from groundplan_runtime.lineage_settings import Settings
 from groundplan_runtime.report_settings import Settings as ReportSettings
-from groundplan_runtime.spend_settings import AlarmSettings, StopperSettings
+from groundplan_runtime.spend_settings import AlarmSettings, ObserverSettings, StopperSettings
 from groundplan_runtime.tracking_settings import Settings as TrackingSettings
 
+ROOT = Path(__file__).parents[2]
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 
 
@@ -106,6 +109,14 @@ def test_the_functions_of_spending_find_their_settings(assembly: Any, monkeypatc
         variables = {name: str(value) for name, value in function["Environment"]["Variables"].items()}
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        if function["Handler"].endswith(".observe_platform.handler"):
+            seen, names = ObserverSettings.read(), assembly.names
+            assert (seen.lineage_table, seen.costs_bucket) == (names.lineage_table(), names.costs_bucket())
+            assert seen.endpoints == {one.name: names.endpoint(one.name) for one in read_workloads(ROOT)}
+            assert sum(len(f"{name}{value}") for name, value in variables.items()) < 4096, "as Lambda allows"
+            for name in variables:
+                monkeypatch.delenv(name)
+            continue
         told = AlarmSettings.read()
         assert (told.stem, told.owner) == (assembly.names.stem, assembly.environment.owner)
         assert told.page == assembly.environment.budgets.page

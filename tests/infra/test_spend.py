@@ -68,14 +68,54 @@ def test_the_stopper_of_production_holds_no_action_that_ends_an_endpoint(assembl
 
 
 def test_a_bill_that_does_not_come_rings(assembly: Any) -> None:
-    [alarm] = [
-        one["Properties"]
+    alarms = {
+        one["Properties"]["MetricName"]: one["Properties"]
         for stack, _, one in assembly.resources("AWS::CloudWatch::Alarm")
         if stack == "CostReport" and one["Properties"].get("Namespace") == "Groundplan/Cost"
+    }
+    bills, use = alarms["NewestExportAgeHours"], alarms["PlatformUseAgeHours"]
+    assert (bills["TreatMissingData"], bills["Threshold"]) == ("breaching", 48)
+    assert (use["TreatMissingData"], use["Threshold"]) == ("ignore", 24), "a look that is a day old misses one"
+    for alarm in (bills, use):
+        assert "Spend-data" in str(alarm["AlarmActions"]), "on the topic that people read who pay"
+
+
+def test_the_observer_writes_one_object_into_the_bucket_of_bills_and_is_the_only_one(assembly: Any) -> None:
+    role = assembly.names.roles(assembly.environment.accounts.ai, assembly.names.observer_role())
+    admitted = {
+        kind: [one for one in document["Statement"] if one.get("Sid") == "PlatformUse"]
+        for kind, name in (("AWS::S3::BucketPolicy", "PolicyDocument"), ("AWS::KMS::Key", "KeyPolicy"))
+        for stack, _, resource in assembly.resources(kind)
+        if stack in ("CostReport", "DataLake")
+        for document in [resource["Properties"][name]]
+        if stack == "CostReport" or "Exports" in str(document)
+    }
+    [bucket], [key] = admitted["AWS::S3::BucketPolicy"], admitted["AWS::KMS::Key"]
+    assert bucket["Action"] == "s3:PutObject"
+    assert "/observed/platform.json" in str(bucket["Resource"])
+    assert key["Action"] == "kms:GenerateDataKey", "it cannot read what it wrote, nor anything else"
+    for one in (bucket, key):
+        assert one["Condition"]["ArnEquals"] == {"aws:PrincipalArn": role}
+        assert "root" in str(one["Principal"])
+    bound = key["Condition"]["StringEquals"]
+    assert bound["kms:ViaService"] == f"s3.{assembly.environment.region}.amazonaws.com"
+    assert str(bound["kms:EncryptionContext:aws:s3:arn"]).count(assembly.names.costs_bucket()) == 2
+    [made] = [
+        one["Properties"]
+        for stack, logical_id, one in assembly.resources("AWS::IAM::Role")
+        if stack == "Spend-ai" and logical_id.startswith("ObserveRole")
     ]
-    assert alarm["TreatMissingData"] == "breaching"
-    assert alarm["Threshold"] == 48
-    assert "Spend-data" in str(alarm["AlarmActions"]), "on the topic that people read who pay"
+    assert made["RoleName"] == assembly.names.observer_role()
+
+
+def test_the_observer_looks_before_the_report_is_made(assembly: Any) -> None:
+    at = {
+        f"{stack}/{logical_id}": rule["Properties"]["ScheduleExpression"]
+        for stack, logical_id, rule in assembly.resources("AWS::Events::Rule")
+        if logical_id.startswith("Daily")
+    }
+    looks, reports = (next(it for name, it in at.items() if name.startswith(s)) for s in ("Spend-ai", "CostReport"))
+    assert (looks, reports) == ("cron(15 09 * * ? *)", "cron(30 09 * * ? *)")
 
 
 def test_the_dashboard_shows_the_report_by_a_function_that_reads_it_and_nothing_else(assembly: Any) -> None:
@@ -105,7 +145,8 @@ def test_the_dashboard_shows_the_report_by_a_function_that_reads_it_and_nothing_
 
 def test_the_bucket_of_bills_admits_the_exports_of_named_accounts_alone(assembly: Any) -> None:
     [policy] = [one for stack, _, one in assembly.resources("AWS::S3::BucketPolicy") if stack == "CostReport"]
-    admitted = [one for one in policy["Properties"]["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    admitted = [one for one in statements if one["Effect"] == "Allow" and one["Sid"] != "PlatformUse"]
     accounts = {one["Condition"]["StringEquals"]["aws:SourceAccount"] for one in admitted}
     assert accounts == set(assembly.environment.exporters())
     for one in admitted:

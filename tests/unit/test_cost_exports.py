@@ -1,7 +1,12 @@
 """Bills in their bucket: how old the newest is, whose is missing, and the report that is made of them."""
 
+import csv
+import io
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,12 +15,14 @@ from botocore.exceptions import ClientError
 
 from focus_rows import rows, write
 from groundplan.focus.report import Report
-from groundplan.focus.workloads import Charged
-from groundplan.spend.focus_table import COLUMNS, OLDEST_HOURS, QUERY
+from groundplan.focus.use import STALE_HOURS, Use, machine_hours, use_as_json
+from groundplan.focus.workloads import Charged, Idle, Observed, Ran
+from groundplan.spend.focus_table import AGE_METRIC, COLUMNS, OLDEST_HOURS, QUERY, USE, USE_AGE_METRIC
 from groundplan.spend.news import Watch
 from groundplan_runtime.handlers.cost_report import make_report
 from groundplan_runtime.integrations.bill import Bill
-from groundplan_runtime.integrations.cost_exports import CostExports
+from groundplan_runtime.integrations.bill_report import write_report
+from groundplan_runtime.integrations.cost_exports import NEVER_HOURS, CostExports
 from groundplan_runtime.integrations.spend_people import People
 from groundplan_runtime.integrations.spend_topic import Topic
 from groundplan_runtime.integrations.told_alarms import ToldAlarms
@@ -27,8 +34,8 @@ PAYER, OTHER = "111122223333", "444455556666"
 class Bucket:
     """Keys to when they were written."""
 
-    def __init__(self, objects: Mapping[str, datetime]) -> None:
-        self.objects, self.kept = objects, dict[str, bytes]()
+    def __init__(self, objects: Mapping[str, datetime], use: bytes | None = None, bill: str = "") -> None:
+        self.objects, self.kept, self._use, self._bill = objects, dict[str, bytes](), use, bill
 
     def list_objects_v2(self, **request: Any) -> Mapping[str, Any]:
         keys = sorted(key for key in self.objects if key.startswith(request["Prefix"]))
@@ -37,11 +44,13 @@ class Bucket:
         more = start + 2 < len(keys)
         return {"Contents": page, "IsTruncated": more, **({"NextContinuationToken": str(start + 2)} if more else {})}
 
-    def get_object(self, **_: Any) -> Mapping[str, Any]:
+    def get_object(self, **request: Any) -> Mapping[str, Any]:
+        if request["Key"] == USE and self._use is not None:
+            return {"Body": io.BytesIO(self._use)}
         raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
 
     def download_file(self, bucket: str, key: str, target: str) -> None:
-        Path(target).write_text(f"{bucket}/{key}")
+        Path(target).write_text(self._bill or f"{bucket}/{key}")
 
     def put_object(self, **request: Any) -> Mapping[str, Any]:
         self.kept[request["Key"]] = request["Body"]
@@ -51,9 +60,11 @@ class Bucket:
 class Metrics:
     def __init__(self) -> None:
         self.told: list[float] = []
+        self.use: list[float] = []
 
     def put_metric_data(self, **request: Any) -> None:
-        self.told += [one["Value"] for one in request["MetricData"]]
+        self.told += [one["Value"] for one in request["MetricData"] if one["MetricName"] == AGE_METRIC]
+        self.use += [one["Value"] for one in request["MetricData"] if one["MetricName"] == USE_AGE_METRIC]
 
 
 def exports(bucket: Bucket, accounts: Sequence[str] = (PAYER,)) -> CostExports:
@@ -128,7 +139,7 @@ def test_the_report_says_what_its_bills_cannot_tell() -> None:
 
     def notes(*accounts: str) -> list[str]:
         make_report(exports(Bucket(objects), accounts), read, people(Bucket({})), NOW)
-        return [one for one in said if "ceilings" not in one]
+        return [one for one in said if "ceilings" not in one and "idle endpoints" not in one]
 
     assert notes(PAYER) == [], "the payer sees all"
     never, own = notes(PAYER, OTHER)
@@ -158,6 +169,72 @@ def test_the_age_is_told_although_the_report_fails_and_without_a_bill_there_is_n
         make_report(made, fails, people(Bucket({})), NOW)
     assert told(made) == [0]
     assert make_report(exports(Bucket({})), fails, people(Bucket({})), NOW)["report"] == []
+
+
+def looked(hours_ago: float) -> bytes:
+    """What the ai account wrote so long ago."""
+    seen = Observed([Ran("run-1", NOW.date(), Decimal("0.5"), 3600, 1800, spot=True)], 2, Decimal(1), 0, 6000)
+    idle = replace(seen, idle=[Idle("endpoint", "no request in 7 days", Decimal(80))])
+    hours = machine_hours("digit-reader", "Host:ml.m5.large", NOW.date(), Decimal(9), Decimal("1.25"))
+    use = Use(NOW - timedelta(hours=hours_ago), {"digit-reader": idle}, [hours])
+    return json.dumps(use_as_json(use)).encode()
+
+
+def test_the_report_has_what_the_platform_saw_and_says_how_old_that_is(tmp_path: Path) -> None:
+    bill = [row | {"Tags": '{"workload": "digit-reader"}'} for row in rows(40, month="2026-11")]
+    file = write(tmp_path / "bill.csv", bill)
+
+    bucket = Bucket({key(PAYER, "2026-11", "a.csv"): NOW}, looked(0.25), file.read_text())
+    made = exports(bucket)
+    make_report(made, write_report, people(bucket), NOW)
+    [line] = (whole := json.loads(bucket.kept["report/cost.json"]))["workloads"]
+    assert line["training_runs"] == {"runs": 1, "usd": "0.5", "of_unknown_cost": 0}
+    assert line["refused_runs"] == {"runs": 2, "would_have_cost_usd": "1", "of_unknown_cost": 0}
+    assert [one["monthly_usd"] for one in line["idle"]] == ["80"]
+    assert line["spot"]["saving"] == "0.5"
+    assert [one["later_usd"] for one in whole["same_day"]] == ["1.25"]
+    page = bucket.kept["report/cost.html"].decode()
+    for words in ("Training runs: 1, $0.50", "Idle: endpoint, $80.00 a month", "$1.00 not spent", "Same-day view"):
+        assert words in page
+    assert "as of 03 November 2026, 09:15 UTC, 0.2 hours ago" in page
+    [sheet] = csv.DictReader(io.StringIO(bucket.kept["report/cost-workloads.csv"].decode()))
+    assert (sheet["refused_runs"], sheet["idle_monthly_usd"], sheet["same_day_later_usd"]) == ("2", "80", "1.25")
+
+
+@pytest.mark.parametrize(
+    ("written", "says", "hours"),
+    [
+        (None, "is not to be had (NoSuchKey)", NEVER_HOURS),
+        (b"{", "cannot be read", NEVER_HOURS),
+        (b'{"schema": "groundplan.platform-use/2"}', "this reads groundplan.platform-use/1", NEVER_HOURS),
+        (looked(STALE_HOURS + 6), f"{STALE_HOURS + 6} hours ago: runs", STALE_HOURS + 6),
+    ],
+)
+def test_what_the_platform_did_not_say_is_no_silent_zero(written: bytes | None, says: str, hours: float) -> None:
+    said = list[str]()
+
+    def read(_files: object, _into: object, _known: object, notes: Sequence[str]) -> tuple[Report, list[Charged]]:
+        said[:] = notes
+        return Report([], [], [], []), []
+
+    bucket = Bucket({key(PAYER, "2026-11", "a.parquet"): NOW}, written)
+    made = exports(bucket)
+    make_report(made, read, people(bucket), NOW)
+    [note] = [one for one in said if "idle endpoints" in one]
+    assert says in note
+    metrics: Any = made.cloudwatch
+    assert metrics.use == [hours]
+
+
+def test_until_a_bill_comes_the_report_is_the_same_day_view() -> None:
+    bucket = Bucket({}, looked(0.25))
+    made = make_report(exports(bucket), write_report, people(bucket), NOW)
+    assert (made["files"], "report/cost.html" in made["report"]) == (0, True)
+    whole = json.loads(bucket.kept["report/cost.json"])
+    assert [(one["provider"], one["billed"]) for one in whole["totals"]] == [("AWS, not billed yet", "1.25")]
+    page = bucket.kept["report/cost.html"].decode()
+    assert f"no bill of account {PAYER} came" in page
+    assert made["told"] == [], "nobody is told of a ceiling before a bill says so"
 
 
 def test_the_export_asks_for_every_column_of_the_table() -> None:

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from focus_rows import Row, answer, rows, write
+from groundplan.focus.known import Known
 from groundplan.focus.page import fragment, page
 from groundplan.focus.report import BillFile, Group, Report, Sums
 from groundplan.focus.sheet import write_csv
@@ -177,11 +178,11 @@ def test_the_function_writes_page_sheets_and_json_and_names_what_it_could_not_re
     bad.write_text("nothing of FOCUS\n")
     (tmp_path / "made").mkdir()
     found, charged = write_report(
-        [good, bad], tmp_path / "made", {"digit-reader": Designed("us", Decimal(7))}, ["so"]
+        [good, bad], tmp_path / "made", Known({"digit-reader": Designed("us", Decimal(7))}), ["so"]
     )
     endings = ("html", "csv", "parquet", "json")
     made = {file.name for file in (tmp_path / "made").iterdir()}
-    assert made == {"cost-widget.html", *(f"cost.{ending}" for ending in endings)}
+    assert made == {"cost-widget.html", "cost-workloads.csv", *(f"cost.{ending}" for ending in endings)}
     told = {one["workload"]: one for one in json.loads((tmp_path / "made/cost.json").read_text())["workloads"]}
     assert (told["digit-reader"]["owner"], told["digit-reader"]["ceiling_usd"]) == ("us", "7")
     assert {one.workload for one in charged} == set(told)

@@ -14,11 +14,16 @@ from botocore.exceptions import ClientError
 from groundplan.estimate import Estimate
 from groundplan.focus.design import designs
 from groundplan.focus.kept_design import design_as_json, designs_as_json, kept_design, kept_designs
+from groundplan.focus.known import Known, age_note, beside
+from groundplan.focus.report import Report, text_lines
 from groundplan.focus.same_day import Fleet, charges_of_fleet, charges_of_run, idle, not_billed_yet, reconciled
-from groundplan.focus.workloads import Charged, Designed
+from groundplan.focus.use import STALE_HOURS, Use, kept_use, use_as_json
+from groundplan.focus.workloads import Charged, Designed, Observed
 from groundplan.prices import PriceBook, read_prices
 from groundplan.workload import read_workload
+from groundplan_runtime.handlers.observe_platform import observe
 from groundplan_runtime.integrations.platform_use import Platform
+from groundplan_runtime.spend_settings import ObserverSettings
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -105,24 +110,49 @@ def charged(day: int, usd: str, meter: str = "USE1-Train:ml.m5.large") -> Charge
     return Charged("digit-reader", None, "SageMaker", meter, "Hours", date(2026, 11, 1), when, None, amount, amount)
 
 
+def use(*used: Charged) -> Use:
+    """What was seen at NOW."""
+    return Use(NOW, {"digit-reader": Observed()}, used)
+
+
 def test_the_error_of_the_same_day_figure_is_told_for_days_that_are_billed_whole() -> None:
-    used = [charged(1, "10"), charged(2, "10"), charged(3, "10")]
-    billed = [charged(1, "8"), charged(2, "12"), charged(2, "99", "USE1-Requests"), charged(3, "1")]
-    (found,) = reconciled(used, billed)
+    billed = [charged(1, "8"), charged(2, "17"), charged(2, "99", "USE1-Requests"), charged(3, "1")]
+    (found,) = reconciled(use(charged(1, "10"), charged(2, "10"), charged(3, "10"), charged(4, "2")), billed)
     assert found.as_json() == {
         "workload": "digit-reader",
         "first": "2026-11-01",
         "through": "2026-11-02",
         "same_day_usd": "20",
-        "billed_usd": "20",
-        "error_usd": "0",
-        "error": "0",
+        "billed_usd": "25",
+        "error_usd": "-5",
+        "error": "-0.2",
+        "later_usd": "12",
     }
 
 
-def test_without_a_bill_there_is_nothing_to_reconcile() -> None:
-    assert reconciled([charged(1, "10")], []) == []
-    assert reconciled([charged(1, "10")], [charged(1, "10")]) == []
+@pytest.mark.parametrize("billed", [[], [charged(1, "10")], [replace(charged(1, "10"), day=date(2026, 10, 30))]])
+def test_where_no_day_is_billed_whole_nothing_is_compared_and_what_was_used_is_told(billed: list[Charged]) -> None:
+    (found,) = reconciled(use(charged(1, "10")), billed)
+    told = found.as_json()
+    assert (told["same_day_usd"], told["billed_usd"], told["error"], told["later_usd"]) == (None, None, None, "10")
+
+
+def test_a_bill_of_two_months_is_compared_in_the_month_that_the_platform_looked_at() -> None:
+    october = replace(charged(1, "900"), day=date(2026, 10, 30), month=date(2026, 10, 1))
+    (found,) = reconciled(use(charged(1, "10"), charged(2, "10")), [october, charged(1, "10"), charged(2, "1")])
+    assert (found.first, found.through, found.error) == (date(2026, 11, 1), date(2026, 11, 1), 0)
+
+
+def test_an_old_look_is_compared_with_the_days_before_it_alone() -> None:
+    old = replace(use(charged(1, "10"), charged(2, "4")), at=datetime(2026, 11, 2, 9, tzinfo=UTC))
+    (found,) = reconciled(old, [charged(day, "10") for day in range(1, 15)])
+    assert (found.through, found.error, found.later) == (date(2026, 11, 1), 0, 4)
+
+
+def test_machines_that_are_billed_and_were_not_seen_are_an_error_of_all() -> None:
+    (found,) = reconciled(use(), [charged(1, "10"), charged(2, "10")])
+    assert found.error == -1
+    assert reconciled(use(), [replace(charged(1, "10"), workload="of-others"), charged(2, "10")]) == []
 
 
 def test_the_same_day_view_sums_to_its_charges() -> None:
@@ -200,7 +230,7 @@ class CloudWatch:
     """Measures of the endpoint's one variant."""
 
     def __init__(self, requests: int) -> None:
-        self._requests = requests
+        self._requests = requests  # over the time that is asked for
 
     def list_metrics(self, *, Namespace: str, **_: Any) -> Mapping[str, Any]:  # noqa: N803
         known = {"AWS/SageMaker"} if self._requests else set[str]()
@@ -229,3 +259,105 @@ def test_an_endpoint_that_is_asked_is_not_idle_and_one_that_is_not_there_costs_n
     assert not found.observed["digit-reader"].idle
     assert found.observed["other"].inferences is None
     assert {one.meter for one in found.charged if one.workload == "other"} == {"Train:ml.m5.large"}
+
+
+class Scaled(SageMaker):
+    """One endpoint with no machine now."""
+
+    def describe_endpoint(self, *, EndpointName: str) -> Mapping[str, Any]:  # noqa: N803
+        described = super().describe_endpoint(EndpointName=EndpointName)
+        return {**described, "ProductionVariants": [{"VariantName": "a", "CurrentInstanceCount": 0}]}
+
+
+def test_an_endpoint_that_is_scaled_to_zero_costs_nothing(book: PriceBook) -> None:
+    found = Platform(Table(), Scaled(), CloudWatch(0), book).use({"digit-reader": "e"}, NOW)
+    assert sum(one.effective for one in found.charged if one.meter == "Host:ml.m5.large") == 0
+    assert [one.monthly_usd for one in found.observed["digit-reader"].idle] == [0]
+
+
+def test_what_was_used_and_has_no_price_is_named() -> None:
+    nowhere = read_prices(ROOT, "nowhere")
+    found = Platform(Table(), SageMaker(), CloudWatch(0), nowhere).use({"digit-reader": "e"}, NOW)
+    assert found.unpriced == ["e, ml.m5.large"]
+    [idle_one] = found.observed["digit-reader"].idle
+    assert idle_one.monthly_usd is None
+    told = beside(Report([], [], [], []), [charged(1, "1")], Known({}, found))
+    assert any("no price is known of e, ml.m5.large" in note for note in told.notes)
+    assert any("of unknown price: no request" in line for line in text_lines(told))
+
+
+class Kept:
+    """A bucket of which one object is written."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put_object(self, **request: Any) -> None:
+        assert request["Bucket"] == "costs"
+        self.objects[request["Key"]] = request["Body"]
+
+
+def test_the_observer_writes_what_the_command_sees_and_the_report_reads_the_same(book: PriceBook) -> None:
+    platform, kept = Platform(Table(), SageMaker(), CloudWatch(1000), book), Kept()
+    endpoints = {"digit-reader": "e", "other": "none"}
+    told = observe(platform, kept, ObserverSettings("lineage", "costs", endpoints), NOW)
+    assert told == {"at": NOW.isoformat(), "workloads": 2, "runs": 2, "idle": 0}
+    assert kept_use(json.loads(kept.objects["observed/platform.json"])) == platform.use(endpoints, NOW)
+
+
+def test_a_look_that_fails_leaves_the_one_before_it(book: PriceBook) -> None:
+    class Throttled(SageMaker):
+        def describe_endpoint(self, *, EndpointName: str) -> Mapping[str, Any]:  # noqa: N803
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, EndpointName)
+
+    kept = Kept()
+    with pytest.raises(ClientError):
+        observe(
+            Platform(Table(), Throttled(), CloudWatch(0), book), kept, ObserverSettings("t", "costs", {"a": "e"}), NOW
+        )
+    assert kept.objects == {}
+
+
+def test_what_the_platform_saw_is_read_as_it_was_written(book: PriceBook) -> None:
+    seen = Platform(Table(), SageMaker(), CloudWatch(0), book).use({"digit-reader": "e", "other": "none"}, NOW)
+    seen = replace(seen, unpriced=["a thing"])
+    assert kept_use(json.loads(json.dumps(use_as_json(seen)))) == seen
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"schema": "groundplan.platform-use/9"}, "groundplan.platform-use/9"),
+        ({"at": "yesterday"}, "yesterday"),
+        ({"workloads": [{"workload": "w"}]}, "runs"),
+        ({"workloads": None}, "workloads"),
+        ({"machine_hours": [{"workload": "w", "meter": "m", "day": "2026-11-01", "hours": "x", "usd": "1"}]}, "x"),
+    ],
+)
+def test_what_cannot_be_read_whole_is_not_read_at_all(change: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        kept_use(use_as_json(use(charged(1, "1"))) | change)
+    with pytest.raises(ValueError, match="schema"):
+        kept_use(None)
+
+
+def test_an_old_look_is_called_old() -> None:
+    fresh, old = (age_note(use(), NOW + timedelta(hours=hours)) for hours in (1, STALE_HOURS + 1))
+    assert "are as of 20 November 2026, 12:00 UTC, 1.0 hours ago" in fresh
+    assert f"{STALE_HOURS + 1} hours ago" in old
+    assert "are missing" in old
+
+
+def test_what_was_seen_in_another_month_is_in_no_line_and_a_note_says_so() -> None:
+    december = replace(charged(1, "1"), month=date(2026, 12, 1), day=date(2026, 12, 1))
+    found = beside(Report([], [], [], []), [december], Known({}, use(charged(1, "10"))))
+    assert [line.observed for line in found.workloads] == [None]
+    assert any("are of 2026-11 and the newest bill is of 2026-12" in note for note in found.notes)
+
+
+def test_where_nobody_looked_nothing_is_called_zero() -> None:
+    found = beside(Report([], [], [], []), [charged(1, "10")], Known())
+    [line] = found.as_json()["workloads"]
+    assert {name: line[name] for name in ("training_runs", "refused_runs", "idle", "spot")} == dict.fromkeys(
+        ("training_runs", "refused_runs", "idle", "spot")
+    )

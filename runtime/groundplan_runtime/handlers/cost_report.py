@@ -5,7 +5,7 @@ People are told of each ceiling that is passed and of days that cost unusually m
 
 import importlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,9 @@ import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from groundplan.focus.known import Known
 from groundplan.focus.report import Report
-from groundplan.focus.workloads import Charged, Designed
+from groundplan.focus.workloads import Charged
 from groundplan_runtime.integrations.cost_exports import CostExports
 from groundplan_runtime.integrations.lineage_recorder import CONFIG
 from groundplan_runtime.integrations.spend_people import People
@@ -32,7 +33,7 @@ class Reader(Protocol):
     """Of files of bills makes a report in a folder."""
 
     def __call__(
-        self, files: Sequence[Path], folder: Path, designed: Mapping[str, Designed], notes: Sequence[str], /
+        self, files: Sequence[Path], folder: Path, known: Known, notes: Sequence[str], /
     ) -> tuple[Report, Sequence[Charged]]: ...
 
 
@@ -74,17 +75,20 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:  # noqa: A
 
 
 def make_report(exports: CostExports, reader: Reader | None, people: People, now: datetime) -> dict[str, Any]:
-    """One day's work. Without a bill there is no report: what is not there is not zero."""
+    """One day's work. Without a bill it is the same-day view; without that, too, there is no report: what is not
+    there is not zero."""
     ages = exports.tell_age(now)
+    use, looked = exports.platform_use(now)
     with tempfile.TemporaryDirectory() as place:
         bills, made = Path(place, "bills"), Path(place, "report")
         made.mkdir()
         files = exports.fetch(now, bills)
-        if not files or reader is None:
-            logger.warning("no report", files=len(files), reader=reader is not None, ages=ages)
+        if reader is None or not (files or use):
+            logger.warning("no report", files=len(files), reader=reader is not None, ages=ages, use=looked)
             return {"ages": ages, "files": len(files), "report": [], "told": []}
         designed, why_not = exports.designed()
-        report, charged = reader(files, made, designed, [*exports.unseen(ages), *filter(None, [why_not])])
+        notes = [*exports.unseen(ages), *filter(None, [why_not]), looked]
+        report, charged = reader(files, made, Known(designed, use), notes)
         kept = exports.keep(made)
     told = people.tell(report, charged, designed, now)
     return {"ages": ages, "files": len(files), "report": kept, "told": told}

@@ -1,15 +1,16 @@
-"""The cost report as files: a page, and beside it the groups as CSV and Parquet and everything as JSON."""
+"""The cost report as files: a page, beside it groups as CSV and Parquet, a line a workload, and all of it as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from groundplan.focus.known import Known, beside, same_day_view
 from groundplan.focus.page import fragment, page
 from groundplan.focus.report import Report
-from groundplan.focus.sheet import write_csv
-from groundplan.focus.workloads import Charged, Designed, workload_lines
+from groundplan.focus.sheet import write_csv, write_lines
+from groundplan.focus.workloads import Charged
 from groundplan.spend.focus_table import WIDGET
 from groundplan_runtime.integrations.bill import Bill, Limits
 from groundplan_runtime.integrations.bill_sheet import write_parquet
@@ -20,20 +21,24 @@ PAGE, TITLE = "cost.html", "What it cost"
 def write_report(
     files: Sequence[Path],
     folder: Path,
-    designed: Mapping[str, Designed] | None = None,
+    known: Known | None = None,
     notes: Sequence[str] = (),
     *,
     limits: Limits | None = None,
 ) -> tuple[Report, list[Charged]]:
-    """Read bills and write `cost.html`, `cost.csv`, `cost.parquet`, `cost.json` and the widget into a folder.
+    """Read bills and write the page `cost.html`, what stands beside it, `cost.json` and the widget into a folder.
 
-    Files that cannot be read are named in the report, with the reason; the others are counted. Beside the report what
-    each workload was charged.
+    Files that cannot be read are named in the report, with the reason; the others are counted. Without a file it is
+    the same-day view. Beside the report what each workload was charged by the bill.
     """
-    with Bill(files, limits=limits) as bill:
-        found, charged = bill.report(), bill.charged()
-    lines = workload_lines(charged, designed or {}, {})
-    found = replace(found, workloads=lines, notes=[*notes, *found.notes])
+    known, charged = known or Known(), list[Charged]()
+    if files:
+        with Bill(files, limits=limits) as bill:
+            found, charged = bill.report(), bill.charged()
+        found = beside(found, charged, known)
+    else:
+        found = same_day_view(known)
+    found = replace(found, notes=[*notes, *found.notes])
     write_page(found, folder / PAGE)
     (folder / PAGE).with_suffix(".json").write_text(json.dumps(found.as_json(), indent=2), encoding="utf-8")
     (folder / WIDGET).write_text(fragment(found, title=TITLE, written=_now()), encoding="utf-8")
@@ -41,10 +46,12 @@ def write_report(
 
 
 def write_page(found: Report, file: Path) -> None:
-    """The page, and the groups as CSV and Parquet beside it. Raises OSError."""
+    """The page, and beside it the groups as CSV and Parquet and the lines of workloads as CSV. Raises OSError."""
     file.write_text(page(found, title=TITLE, written=_now()), encoding="utf-8")
     with file.with_suffix(".csv").open("w", newline="", encoding="utf-8") as sheet:
         write_csv(found, sheet)
+    with file.with_name(f"{file.stem}-workloads.csv").open("w", newline="", encoding="utf-8") as sheet:
+        write_lines(found, sheet)
     write_parquet(found, file.with_suffix(".parquet"))
 
 

@@ -11,10 +11,24 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from groundplan.focus.kept_design import kept_designs
+from groundplan.focus.known import age_note
+from groundplan.focus.use import Use, kept_use
 from groundplan.focus.workloads import Designed
-from groundplan.spend.focus_table import AGE_METRIC, DESIGNS, EXPORTS, METRICS, OLDEST_HOURS, PARTITION, REPORT
+from groundplan.spend.focus_table import (
+    AGE_METRIC,
+    DESIGNS,
+    EXPORTS,
+    METRICS,
+    OLDEST_HOURS,
+    PARTITION,
+    REPORT,
+    USE,
+    USE_AGE_METRIC,
+)
 
 _UNKNOWN = f"no ceilings and no estimates: {DESIGNS}"
+_UNSEEN = f"no runs, refused runs, idle endpoints and same-day figures: {USE}"
+_NOT_THERE = ("404", "NoSuchKey", "403", "AccessDenied")  # who may not list is refused an object that is not there
 NEVER_HOURS = 24.0 * 365  # told for an account of which no bill has ever come: as good as a year
 
 
@@ -47,18 +61,30 @@ class CostExports:
     def tell_age(self, now: datetime) -> dict[str, float]:
         """Account to the hours since its newest file of this month or the last; CloudWatch is told of the oldest."""
         ages = {account: self._age(account, now) for account in self.accounts}
-        self.cloudwatch.put_metric_data(
-            Namespace=METRICS,
-            MetricData=[
-                {
-                    "MetricName": AGE_METRIC,
-                    "Dimensions": [{"Name": "Environment", "Value": self.environment}],
-                    "Value": max(ages.values()),
-                    "Unit": "None",
-                }
-            ],
-        )
+        self._tell(AGE_METRIC, max(ages.values()))
         return ages
+
+    def platform_use(self, now: datetime) -> tuple[Use | None, str]:
+        """What the ai account wrote last, and how old that is or why there is none; CloudWatch is told of its age."""
+        use, said = self._use(now)
+        self._tell(USE_AGE_METRIC, use.age_hours(now) if use else NEVER_HOURS)
+        return use, said
+
+    def _use(self, now: datetime) -> tuple[Use | None, str]:
+        try:
+            use = kept_use(json.loads(self.s3.get_object(Bucket=self.bucket, Key=USE)["Body"].read()))
+        except ClientError as error:
+            if _code(error) not in _NOT_THERE:
+                raise
+            return None, f"{_UNSEEN} is not to be had ({_code(error)}); the ai account's observer writes it daily"
+        except ValueError as error:  # also of JSON
+            return None, f"{_UNSEEN} cannot be read: {error}"
+        return use, age_note(use, now)
+
+    def _tell(self, metric: str, hours: float) -> None:
+        dimensions = [{"Name": "Environment", "Value": self.environment}]
+        told = {"MetricName": metric, "Dimensions": dimensions, "Value": hours, "Unit": "None"}
+        self.cloudwatch.put_metric_data(Namespace=METRICS, MetricData=[told])
 
     def unseen(self, ages: Mapping[str, float]) -> Iterator[str]:
         """What a report of these bills cannot see, a line each; `ages` are as `tell_age` gives them."""
@@ -92,12 +118,9 @@ class CostExports:
             body = self.s3.get_object(Bucket=self.bucket, Key=DESIGNS)["Body"].read()
             return kept_designs(json.loads(body)), ""
         except ClientError as error:
-            # Who may not list is refused an object that is not there.
-            answer: Any = error.response  # pyright: ignore[reportUnknownMemberType]
-            code = answer["Error"]["Code"]
-            if code not in ("404", "NoSuchKey", "403", "AccessDenied"):
+            if _code(error) not in _NOT_THERE:
                 raise
-            return {}, f"{_UNKNOWN} is not to be had ({code}); groundplan deploy keeps it"
+            return {}, f"{_UNKNOWN} is not to be had ({_code(error)}); groundplan deploy keeps it"
         except ValueError:
             return {}, f"{_UNKNOWN} is not JSON; groundplan deploy writes it anew"
 
@@ -126,6 +149,11 @@ class CostExports:
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def _code(error: ClientError) -> str:
+    answer: Any = error.response  # pyright: ignore[reportUnknownMemberType]
+    return str(answer["Error"]["Code"])
 
 
 def months(now: datetime) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """What the platform knows of a month: runs and refused ones, endpoints, and what these were asked. Reads only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,18 +10,11 @@ from botocore.exceptions import ClientError
 
 from groundplan.claim import Claim
 from groundplan.focus.same_day import IDLE_DAYS, Fleet, charges_of_fleet, charges_of_run, idle, ran
+from groundplan.focus.use import Use
 from groundplan.focus.workloads import Charged, Observed
-from groundplan.prices import PriceBook
+from groundplan.prices import PriceBook, Unknown
 from groundplan_runtime.integrations.lineage_table import LineageTable, Table
 from groundplan_runtime.integrations.run_claims import KIND, SORT
-
-
-@dataclass(frozen=True)
-class Use:
-    """By workload what was seen of this month, and what machines cost by the price files."""
-
-    observed: Mapping[str, Observed] = field(default_factory=dict[str, Observed])
-    charged: Sequence[Charged] = ()
 
 
 @dataclass(frozen=True)
@@ -37,14 +30,20 @@ class Platform:
         """This month's use of workloads; `endpoints` maps each to the name that its endpoint has, if it has one."""
         observed: dict[str, Observed] = {}
         charged: list[Charged] = []
+        unpriced: list[str] = []
         for workload, endpoint in sorted(endpoints.items()):
             records = [state.record for state in LineageTable(self.table).runs_of(workload)]
             fleets = self._fleets(workload, endpoint, now)
             charged += [one for record in records for one in charges_of_run(workload, record)]
             charged += [one for fleet in fleets for one in charges_of_fleet(fleet, self.prices, now)]
             observed[workload] = self._observed(endpoint, records, fleets, now)
+            unpriced += [f"{fleet.endpoint}, {fleet.instance_type}" for fleet in fleets if not self._priced(fleet)]
+            unpriced += [f"the run {run.name}" for run in observed[workload].runs if run.cost_usd is None]
         month = now.astimezone(UTC).date().replace(day=1)
-        return Use(observed, [one for one in charged if one.day >= month])
+        return Use(now, observed, [one for one in charged if one.day >= month], unpriced)
+
+    def _priced(self, fleet: Fleet) -> bool:
+        return not isinstance(self.prices.find(f"sagemaker/hosting/{fleet.instance_type}"), Unknown)
 
     def _observed(
         self, endpoint: str, records: Sequence[Mapping[str, Any]], fleets: Sequence[Fleet], now: datetime
@@ -80,7 +79,9 @@ class Platform:
         name = described["EndpointConfigName"]
         configured = self.sagemaker.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"]
         counts = {
-            one["VariantName"]: one.get("CurrentInstanceCount") for one in described.get("ProductionVariants", ())
+            one["VariantName"]: one["CurrentInstanceCount"]
+            for one in described.get("ProductionVariants", ())
+            if "CurrentInstanceCount" in one  # while it is made or changed it may not say
         }
         begin = max(now - timedelta(days=IDLE_DAYS), described["CreationTime"])
         young = described["CreationTime"] > now - timedelta(days=IDLE_DAYS)
@@ -95,7 +96,7 @@ class Platform:
                 endpoint=endpoint,
                 workload=workload,
                 instance_type=one["InstanceType"],
-                instances=int(counts.get(one["VariantName"]) or one.get("InitialInstanceCount") or 0),
+                instances=int(counts.get(one["VariantName"], one.get("InitialInstanceCount", 0))),
                 since=described["CreationTime"],
                 requests=None if young else int(asked or 0),
                 cpu_percent=busy,

@@ -95,6 +95,7 @@ def lineage_function(world: World, name: str) -> Iterator[Call]:
         ("DescribeModelPackage", "model-package/any/1"),
         ("DescribeModelPackage", f"model-package/{names.model_package_group('digit-reader')}/1"),
         ("DescribeEndpoint", "endpoint/any"),
+        ("DescribeEndpoint", f"endpoint/{names.endpoint('digit-reader')}"),
         ("DescribeEndpointConfig", "endpoint-config/any"),
         ("DescribeModel", "model/any"),
     ):
@@ -376,6 +377,7 @@ def stopper(world: World) -> Iterator[Call]:
     for kind in ("endpoint", "endpoint-config", "notebook-instance", "training-job"):
         for action in ("DescribeEndpoint", "DescribeEndpointConfig", "DescribeTrainingJob", "ListTags"):
             yield call(f"sagemaker:{action}", f"{sagemaker}:{kind}/any")
+    yield call("sagemaker:DescribeEndpoint", f"{sagemaker}:endpoint/{names.endpoint('digit-reader')}")
     ours = {"aws:ResourceTag/environment": names.environment.name}
     yield call("sagemaker:StopTrainingJob", f"{sagemaker}:training-job/any", ours)
     for action in ("StartNotebookInstance", "StopNotebookInstance"):
@@ -388,6 +390,26 @@ def stopper(world: World) -> Iterator[Call]:
         yield call(f"dynamodb:{action}", table, {"dynamodb:LeadingKeys": f"stopped/{names.stem}"})
     for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"):
         yield call(f"kms:{action}", key(world, "Platform"), {"kms:ViaService": f"dynamodb.{region}.amazonaws.com"})
+
+
+def observer(world: World) -> Iterator[Call]:
+    """handlers/observe_platform.py: runs and claims, endpoints and their metrics; one object beside the bills."""
+    names, region = world.names, world.names.environment.region
+    here = f"{region}:{names.environment.accounts.ai}"
+    yield from _of_a_function(world, "Spend-ai", "Observe", "Spend-ai")
+    table = f"arn:aws:dynamodb:{here}:table/{names.lineage_table()}"
+    yield call("dynamodb:Query", table, {"dynamodb:LeadingKeys": "workload/digit-reader"})
+    yield call("dynamodb:GetItem", table, {"dynamodb:LeadingKeys": "claim/one"})
+    for action in ("Decrypt", "DescribeKey"):
+        yield call(f"kms:{action}", key(world, "Platform"), {"kms:ViaService": f"dynamodb.{region}.amazonaws.com"})
+    endpoint = f"arn:aws:sagemaker:{here}:endpoint"
+    yield call("sagemaker:DescribeEndpoint", f"{endpoint}/{names.endpoint('digit-reader')}")
+    yield call("sagemaker:DescribeEndpointConfig", f"{endpoint}-config/any")
+    for action in ("GetMetricStatistics", "ListMetrics"):
+        yield call(f"cloudwatch:{action}")
+    costs = names.costs_bucket()
+    yield call("s3:PutObject", f"arn:aws:s3:::{costs}/observed/platform.json")
+    yield call("kms:GenerateDataKey", key(world, "DataLake"), through_s3(world, costs))
 
 
 def denying(world: World) -> Iterator[Call]:
@@ -410,6 +432,7 @@ def cost_report(world: World) -> Iterator[Call]:
     yield call("s3:ListBucket", costs, {"s3:prefix": "exports/one/data/"})
     yield call("s3:PutObject", f"{costs}/report/*")
     yield call("s3:GetObject", f"{costs}/designs/workloads.json")
+    yield call("s3:GetObject", f"{costs}/observed/platform.json")
     yield call("s3:ListBucket", costs, {"s3:prefix": "told/2026-11/"})
     for action in ("GetObject", "PutObject"):
         yield call(f"s3:{action}", f"{costs}/told/*")
@@ -523,6 +546,7 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Spend-application/TellRole": lambda world: telling(world, "Spend-application"),
     "Spend-data/TellRole": lambda world: telling(world, "Spend-data"),
     "Spend-ai/StopRole": stopper,
+    "Spend-ai/ObserveRole": observer,
     "Spend-ai/DenyRole": denying,
     "CostReport/ReportRole": cost_report,
     "CostReport/ShowRole": cost_widget,
@@ -546,6 +570,7 @@ ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Spend-application/TellRole": ("lambda.amazonaws.com", ""),
     "Spend-data/TellRole": ("lambda.amazonaws.com", ""),
     "Spend-ai/StopRole": ("lambda.amazonaws.com", ""),
+    "Spend-ai/ObserveRole": ("lambda.amazonaws.com", ""),
     "Spend-ai/DenyRole": ("budgets.amazonaws.com", "arn:aws:budgets::{account}:budget/one"),
     "CostReport/ReportRole": ("lambda.amazonaws.com", ""),
     "CostReport/ShowRole": ("lambda.amazonaws.com", ""),

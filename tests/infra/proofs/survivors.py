@@ -36,6 +36,9 @@ EXPLAINED = {
     "resource:CostReport/CostsPolicy* | Exports*Policy | widen resource to [*]": (
         "s3:GetBucketPolicy is asked of buckets alone, and the policy speaks of its own bucket alone."
     ),
+    "resource:*/* | PlatformUse | widen principal to [*]": (
+        "The condition on aws:PrincipalArn names the observer's role in the ai account again."
+    ),
     "boundary | ModelsRole | drop condition ArnEquals aws:PrincipalArn": (
         "The models' role trusts the gateway's role alone, in whose policy the same stands."
     ),

@@ -126,6 +126,10 @@ def test_the_deployed_stopper_takes_an_order_once_and_its_clock_finds_it_carried
     assert order["workload"] == "nightly-churn"
 
 
+def _functions(client: Any) -> list[str]:
+    return [one["FunctionName"] for one in client.list_functions()["Functions"]]
+
+
 def test_the_daily_report_of_a_bill_knows_the_ceiling_tells_people_and_is_on_the_dashboard(
     deployed: Any, bills: Any, until: Any
 ) -> None:
@@ -138,7 +142,10 @@ def test_the_daily_report_of_a_bill_knows_the_ceiling_tells_people_and_is_on_the
     with tempfile.TemporaryDirectory() as place:
         file = write(Path(place, "bill.csv"), [row])
         s3.upload_file(str(file), names.costs_bucket(), f"{folder}/bill.csv")
-    called = [one["FunctionName"] for one in functions.list_functions()["Functions"]]
+    of_ai = deployed.client("lambda", "ai")
+    [observes] = [one for one in _functions(of_ai) if "Spend-ai-Observe" in one]
+    seen = json.loads(of_ai.invoke(FunctionName=observes)["Payload"].read())
+    called = _functions(functions)
     [makes], [shows] = ([one for one in called if f"CostReport-{name}" in one] for name in ("Report", "Show"))
     invoked = [functions.invoke(FunctionName=one)["Payload"].read() for one in (makes, makes, shows)]
     first, again, shown = map(json.loads, invoked)
@@ -154,5 +161,10 @@ def test_the_daily_report_of_a_bill_knows_the_ceiling_tells_people_and_is_on_the
     report = json.loads(s3.get_object(Bucket=names.costs_bucket(), Key="report/cost.json")["Body"].read())
     [line] = [one for one in report["workloads"] if one["workload"] == "digit-reader"]
     assert (line["ceiling_usd"], line["actual_usd"], line["estimate_unknowns"]) == ("50", "45", [])
+    # What the ai account alone knows came with it.
+    assert seen["runs"] >= line["training_runs"]["runs"] > 0
+    assert (line["refused_runs"]["of_unknown_cost"], line["idle"]) == (0, [])
+    assert "digit-reader" in [one["workload"] for one in report["same_day"] if float(one["later_usd"])]
+    assert any("are as of" in note for note in report["notes"])
     assert "digit-reader" in shown
     assert "$45.00" in shown
