@@ -82,6 +82,10 @@ class Names:
         """Glue database of the bills."""
         return f"{self.stem}_costs".replace("-", "_")
 
+    def costs_workgroup(self) -> str:
+        """Athena workgroup in which bills are asked, with a limit on what a query reads."""
+        return f"{self.stem}-costs"
+
     def lake_logs_bucket(self) -> str:
         """Where the access logs of the data account's buckets go."""
         return self.environment.existing.data_log_bucket or self._bucket("lake-logs", self.environment.accounts.data)

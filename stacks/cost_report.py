@@ -88,7 +88,7 @@ class CostReport(AccountStack):
                 bucket_name=names.costs_bucket(),
                 export_name=export_name(names.stem),
                 accounts=self._accounts,
-                workgroup=f"{names.stem}-costs",
+                workgroup=names.costs_workgroup(),
                 encryption_key=lake.key.key,
             ),
         )

@@ -9,7 +9,7 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from groundplan.spend.focus_table import COLUMNS, EXPORTS, PARTITION
+from groundplan.spend.focus_table import COLUMNS, EXPORTS, PARTITION, TABLE_NAME
 
 _PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
 
@@ -51,7 +51,7 @@ class FocusTable(Construct):
             catalog_id=cdk.Stack.of(self).account,
             database_name=props.database,
             table_input=glue.CfnTable.TableInputProperty(
-                name="focus",
+                name=TABLE_NAME,
                 description="FOCUS 1.2 as AWS Data Exports writes it",
                 table_type="EXTERNAL_TABLE",
                 parameters={

@@ -196,7 +196,7 @@ def _same_day(found: Sequence[SameDay]) -> Iterator[str]:
     if not found:
         return
     yield "<h2>Same-day view: machines by usage and price</h2>"
-    heads = ("by usage", "billed", "wrong by", "not billed whole")
+    heads = ("by usage", "billed", "wrong by", "on later days")
     yield '<div class="wide"><table><thead><tr><th scope="col">workload</th><th scope="col" class="spare">days</th>'
     yield "".join(f'<th scope="col" class="number">{head}</th>' for head in heads) + "</tr></thead><tbody>"
     dearest = sorted(found, key=lambda one: (-one.same_day - one.later, one.workload))[:MOST_ROWS]

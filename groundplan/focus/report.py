@@ -270,12 +270,13 @@ def monthly(one: Idle) -> str:
 
 def same_day_words(one: SameDay) -> str:
     """The same-day figure, what was billed, and how wrong it was."""
-    later = f"{dollars(one.later)} of machines on days that are not billed whole"
     if one.first is None or one.through is None:
-        return later
+        return f"{dollars(one.later)} of machines, on days that are not billed whole yet"
     wrong = "nothing was billed" if one.error is None else f"wrong by {one.error:+.1%}"
     days = f"{one.first:%d %b} to {one.through:%d %b}"
-    return f"{days} {dollars(one.same_day)}, billed {dollars(one.billed)}, {wrong}; {later}"
+    return (
+        f"{days} {dollars(one.same_day)}, billed {dollars(one.billed)}, {wrong}; {dollars(one.later)} on later days"
+    )
 
 
 MOST_LINES = 10

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-focus-1-2-aws-
 """
 
 TABLE = "FOCUS_1_2_AWS"
+TABLE_NAME = "focus"  # in the catalogue
 PARTITION = "billing_period"  # 2026-11
 _TEXT = """
     AvailabilityZone BillingAccountId BillingAccountName BillingAccountType BillingCurrency CapacityReservationId

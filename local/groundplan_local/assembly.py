@@ -11,6 +11,7 @@ from groundplan_local import (
     canned_models,
     cloudformation,
     function_code,
+    function_roles,
     guardrails,
     image_builds,
     invocations,
@@ -70,6 +71,7 @@ def assemble(state: Path) -> Assembly:
     bucket_policies.install()
     cloudformation.install()
     function_code.install()
+    function_roles.install()
     guardrails.install()
     canned_models.install()
     image_builds.install()

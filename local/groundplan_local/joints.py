@@ -22,6 +22,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
     "ministack.core.lambda_runtime": {
         "Worker": "func_name, config, code_zip",
         "_worker_class_for": "config",
+        "execution_credentials": "config",
         "zipfile": None,
     },
     "ministack.core.responses": {
@@ -66,6 +67,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_execute_function_with_config_scope": "func, event",
         "_execution_record_for_config": "func, config",
         "_get_func_record_for_ref": "function_ref",
+        "execution_credentials": "config",
         "invoke_async_with_retry": "func, event",
     },
     "ministack.services.s3": {
@@ -81,6 +83,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_ExecutionError": "error, cause",
         "_SERVICE_DISPATCH": None,
     },
+    "ministack.services.sts": {"register_session": "access_key, session"},
     "moto.applicationautoscaling.models": {"ScalableDimensionValueSet": None},
     "moto.applicationautoscaling.responses": {"ScalableDimensionValueSet": None},
     "moto.backends": {"get_backend": "name"},

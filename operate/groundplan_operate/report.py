@@ -1,6 +1,7 @@
 """`groundplan report`: what was billed, by whom and for what, and why it was less than the list price."""
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,10 +23,13 @@ from groundplan.workload import Workload, read_workloads, usage_of
 from groundplan_operate.options import as_json, repository
 from groundplan_runtime.integrations.bill import Bill, Limits
 from groundplan_runtime.integrations.bill_report import write_page
+from groundplan_runtime.integrations.bill_table import BillTable, Catalogued
+from groundplan_runtime.integrations.cost_exports import months as _newest_months
 
 if TYPE_CHECKING:
     from groundplan_operate.accounts import Accounts
 
+MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 FILE = click.Path(path_type=Path)
 
 
@@ -36,6 +40,10 @@ FILE = click.Path(path_type=Path)
 @click.option("--assembly", type=FILE, help="the folder that cdk synth wrote; its estimate stands beside the bill")
 @click.option("--by", "by", multiple=True, metavar="NAMES", help="group by these instead, such as workload,tenant")
 @click.option("--html", "page_file", type=FILE, metavar="FILE", help="write a page, and CSV and Parquet beside it")
+@click.option(
+    "--athena", "in_athena", is_flag=True, help="ask the table of the exports in the data account; needs -e"
+)
+@click.option("--month", "months", multiple=True, metavar="YYYY-MM", help="of --athena; this one and the last")
 @click.option("--every-row", is_flag=True, help="count rows that equal another in every column, too")
 @click.option("--threads", type=click.IntRange(min=1), help="at most so many")
 @click.option("--memory-mib", type=click.IntRange(min=64), help="at most so much in memory, the rest on disk")
@@ -47,6 +55,8 @@ def report(
     assembly: Path | None,
     by: tuple[str, ...],
     page_file: Path | None,
+    in_athena: bool,
+    months: tuple[str, ...],
     every_row: bool,
     threads: int | None,
     memory_mib: int | None,
@@ -56,14 +66,21 @@ def report(
 
     Files that cannot be read are named with row and column, and the others are reported; the status is then 2.
     Currencies are never added up, and no charge is counted twice. With -e alone it is the same-day view: what
-    machines were used this month, at the prices of the price files.
+    machines were used this month, at the prices of the price files. With -e and --athena nothing is fetched: Athena
+    reads the exports where they are, within its workgroup's limit.
     """
+    if in_athena and (first or every_row or not environment_name):
+        raise bad("", "--athena", "with --focus or --every-row, or without -e", "allowed: -e ENV, --month and --by")
+    if months and not in_athena:
+        raise bad("", "--month", ", ".join(months), "allowed: with --athena; a file has its own months")
     if first is None and environment_name is None:
         raise bad("", "--focus", "nothing", "allowed: FOCUS exports in CSV or Parquet, or -e for the same-day view")
     wanted = [_dimensions(one) for one in by]
     known = _of_environment(environment_name) if environment_name else _designed(assembly)
     findings: Sequence[Finding] = ()
-    if first is None:
+    if in_athena and environment_name:
+        found, findings = _table_beside(environment_name, known, wanted, months)
+    elif first is None:
         found = same_day_view(known)
     else:
         limits = Limits(threads, memory_mib)
@@ -85,6 +102,29 @@ def bill_beside(
     with Bill(files, limits=limits, rows_once=rows_once) as bill:
         found, findings = bill.report(*wanted), bill.findings
         return (found if wanted else beside(found, bill.charged(), known)), findings
+
+
+def _table_beside(
+    environment_name: str, known: Known, wanted: Sequence[Sequence[str]], given: Sequence[str]
+) -> tuple[Report, Sequence[Finding]]:
+    """As `bill_beside`, of the table in the data account."""
+    from groundplan_operate.accounts import Accounts  # lazy: files are read without AWS
+
+    for month in given:
+        if not MONTH.fullmatch(month):
+            raise bad("", "--month", month, "allowed: a year and a month such as 2026-11")
+    root = repository()
+    accounts = Accounts(root, read_environment(root, environment_name))
+    place = Catalogued(
+        athena=accounts.client("athena", "data"),
+        s3=accounts.client("s3", "data"),
+        workgroup=accounts.names.costs_workgroup(),
+        database=accounts.names.costs_database(),
+        months=given or _newest_months(datetime.now(UTC)),
+    )
+    with BillTable(place) as table:
+        found = table.report(*wanted)
+        return (found if wanted else beside(found, table.charged(), known)), table.findings
 
 
 def _print(found: Report, page_file: Path | None, *, as_json: bool) -> None:

@@ -1,6 +1,8 @@
 """A bucket of another account lets in whom its policy names: the role, by its tag, over TLS, and nobody else."""
 
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -103,3 +105,27 @@ def test_a_training_job_reads_another_accounts_bucket_as_its_role(
     s3.put_bucket_policy(Bucket=unique, Policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
     job = laboratory.train("", **{**request, "TrainingJobName": f"{request['TrainingJobName']}-again"})
     assert laboratory.log(job["TrainingJobName"]) == ["['data.csv']"]
+
+
+def test_a_function_calls_as_its_role(embedded_aws: Any, bucket: str, unique: str) -> None:
+    reader = as_role(embedded_aws, f"{ROLE}-{unique}", {"workload": "mine"})
+    assert read(reader, bucket, "mine/data") == "mine"
+    source = f"""import boto3
+def handler(event, context):
+    return boto3.client("s3").get_object(Bucket={bucket!r}, Key="mine/data")["Body"].read().decode()
+"""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr(zipfile.ZipInfo("index.py"), source)  # the same bytes at any hour
+    functions, answers = embedded_aws.client("lambda", GUEST), list[str]()
+    for name, role in ((unique, f"{ROLE}-{unique}"), (f"{unique}-other", f"/other/Other-{unique}")):
+        functions.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Handler="index.handler",
+            Role=f"arn:aws:iam::{GUEST}:role{role}",
+            Code={"ZipFile": archive.getvalue()},
+        )
+        answers.append(functions.invoke(FunctionName=name)["Payload"].read().decode())
+    assert answers[0] == '"mine"'
+    assert "AccessDenied" in answers[1]

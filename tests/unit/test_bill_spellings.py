@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/athena/latest/ug/functions.html, https://trino.io/do
 """
 
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,59 @@ import pytest
 from focus_rows import COLUMNS, MONEY, answer, rows, write
 from groundplan.focus.columns import layout
 from groundplan.focus.queries import DIMENSIONS, athena, charges, cube, grouped
-from groundplan.focus.report import Group, gather
+from groundplan.focus.report import Group
+from groundplan.refusal import BadInput, Refused
+from groundplan_operate.command_line import groundplan
 from groundplan_runtime.integrations.bill import Bill
+from groundplan_runtime.integrations.bill_table import BillTable, Catalogued
 
 MONTH = rows(500, 11)
 
 
+class Athena:
+    """Answers with files, as Athena does, of a table `focus` whose columns are called as in the catalogue."""
+
+    def __init__(self, file: Path, state: str = "SUCCEEDED") -> None:
+        self.asked: list[str] = []
+        self._folder, self._state, self._looks = file.parent, state, 0
+        self._database = duckdb.connect()
+        self._database.execute("SET enable_progress_bar = false")
+        self._database.execute("CREATE MACRO at_key(tags, key) AS tags[key]")
+        names = ", ".join(f'"{name}" AS {name.lower()}' for name in COLUMNS["1.2"])
+        month = "strftime(BillingPeriodStart::TIMESTAMP, '%Y-%m') AS billing_period"
+        self._database.execute(f"CREATE VIEW focus AS SELECT {names}, {month} FROM '{file}'")  # noqa: S608
+
+    def start_query_execution(self, **request: Any) -> Mapping[str, str]:
+        assert (request["WorkGroup"], request["QueryExecutionContext"]) == ("costs", {"Database": "bills"})
+        self.asked.append(request["QueryString"])
+        name = f"{len(self.asked)}.csv"
+        if self._state == "SUCCEEDED":
+            sql = self.asked[-1].replace("element_at(", "at_key(")
+            self._database.execute(f"COPY ({sql}) TO '{self._folder / name}' (HEADER, FORCE_QUOTE *)")
+        return {"QueryExecutionId": name}
+
+    def get_query_execution(self, **request: Any) -> Mapping[str, Any]:
+        self._looks += 1
+        status = {"State": "RUNNING" if self._looks == 1 else self._state, "StateChangeReason": "Bytes scanned limit"}
+        place = {"OutputLocation": f"s3://costs/answers/{request['QueryExecutionId']}"}
+        scanned = {"DataScannedInBytes": 2**29}
+        return {"QueryExecution": {"Status": status, "ResultConfiguration": place, "Statistics": scanned}}
+
+    def download_file(self, bucket: str, key: str, target: str) -> None:
+        assert bucket == "costs"
+        shutil.copy(self._folder / Path(key).name, target)
+
+
+def table(engine: Athena, months: Sequence[str] = ("2026-10",)) -> BillTable:
+    """The bill in the catalogue; nobody really waits."""
+    place = Catalogued(athena=engine, s3=engine, workgroup="costs", database="bills", months=months)
+    return BillTable(place, wait=lambda _: None)
+
+
 def by_athena(file: Path, by: Sequence[str]) -> list[Group]:
-    """The groups as Athena's spelling has them, over the columns in lower case, as the catalogue names them."""
-    database = duckdb.connect()
-    database.execute("SET enable_progress_bar = false")
-    database.execute("CREATE MACRO at_key(tags, key) AS tags[key]")
-    names = ", ".join(f'"{name}" AS {name.lower()}' for name in COLUMNS["1.2"])
-    database.execute(f"CREATE VIEW export AS SELECT {names} FROM '{file}'")  # noqa: S608
-    spelling = athena({name: own.lower() for name, own in layout(COLUMNS["1.2"]).names.items()})
-    asked = cube(f"({charges('export', spelling)})", by, spelling)
-    database.execute(f"CREATE TABLE cube AS {asked.replace('element_at(', 'at_key(')}")
-    return gather(database.execute(grouped(by)).fetchall(), by)
+    """The groups as Athena's spelling has them."""
+    with table(Athena(file)) as bill:
+        return list(bill.report(by).groups)
 
 
 def by_duckdb(file: Path, by: Sequence[str]) -> list[Group]:
@@ -138,6 +175,54 @@ def test_both_spellings_have_the_known_answer(tmp_path: Path) -> None:
     for groups in (by_athena(file, ["service"]), by_duckdb(file, ["service"])):
         billed = sum((group.sums.billed for group in groups), Decimal(0))
         assert abs(billed - expected.billed) < Decimal("1e-9")
+
+
+def test_a_table_gives_the_report_that_its_file_gives_but_for_where_it_was_read(tmp_path: Path) -> None:
+    file = write(tmp_path / "bill.parquet", MONTH)
+    with table(engine := Athena(file)) as of_table, Bill([file]) as of_file:
+        here, there = of_table.report(), of_file.report()
+        assert told(here.groups) == told(there.groups)
+        assert told(here.totals) == told(there.totals)
+        assert of_table.charged() == of_file.charged()
+    for one, other in zip(here.reconciliation, there.reconciliation, strict=True):
+        assert (one.held, one.held_rows, one.counted) == (other.held, other.held_rows, other.counted)
+        assert one.difference == 0
+    assert "Athena read 1.00 GiB" in here.notes[0]
+    assert len(engine.asked) == 2, "one reading for all groups, and one to reconcile"
+
+
+def test_of_a_table_only_the_months_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    file = write(tmp_path / "bill.parquet", [*MONTH, *rows(20, month="2026-11")])
+    with table(Athena(file), ("2026-11",)) as bill:
+        assert [total.sums.rows for total in bill.report().totals] == [20]
+
+
+def test_a_charge_of_a_table_without_a_price_is_told_and_not_called_nothing(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "bill.parquet", [*MONTH, MONTH[0] | {"BilledCost": ""}, MONTH[1] | {"BillingCurrency": ""}]
+    )
+    with table(Athena(file)) as bill:
+        assert {total.currency for total in bill.report().totals} == {"USD"}
+        assert "2 without" in str(bill.findings[0])
+
+
+def test_what_athena_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
+    file = write(tmp_path / "bill.parquet", MONTH)
+    with table(Athena(file, "FAILED")) as bill, pytest.raises(Refused, match="costs: failed: Bytes scanned limit"):
+        bill.report()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (["--athena"], "without -e"),
+        (["--athena", "-e", "dev", "--focus", "x.csv"], "with --focus"),
+        (["--month", "2026-11", "--focus", "x.csv"], "with --athena"),
+    ],
+)
+def test_what_does_not_go_with_a_table_is_refused(given: list[str], why: str) -> None:
+    with pytest.raises(BadInput, match=why):
+        groundplan(["report", *given], standalone_mode=False)
 
 
 def test_athenas_spelling_asks_nothing_that_only_duckdb_has() -> None:

@@ -5,7 +5,7 @@ value that cannot be read is refused as a whole, with row, column and value; the
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Any
 
 import duckdb
 
-from groundplan.focus.queries import DIMENSIONS, MEASURES, MONEY, TAGS, charges, cleaned, cube, grouped, summed, tag
-from groundplan.focus.report import BillFile, Group, Reconciled, Report, gather, without_line
+from groundplan.focus.queries import MONEY, TAGS, charges, cleaned, cube, summed, tag
+from groundplan.focus.report import BillFile, Group, Reconciled, Report, without_line
 from groundplan.focus.workloads import Charged
 from groundplan.refusal import Finding, Refused, bad
+from groundplan_runtime.integrations import bill_cube
 from groundplan_runtime.integrations.bill_export import (
     CSV,
     QUICK_BELOW,
@@ -31,8 +32,6 @@ from groundplan_runtime.integrations.bill_export import (
 from groundplan_runtime.integrations.bill_files import Source, look
 from groundplan_runtime.integrations.bill_repeats import repeated_rows, telling
 
-# What the lines of workloads are made of, beside what everybody asks for.
-DETAILS = ("service", "meter", "unit", "month")
 # By these a charge is known again in an export of other columns; tags come on top.
 ALIKE = {
     "provider": "ServiceProviderName",
@@ -90,31 +89,20 @@ class Bill:
 
     def report(self, *by: Sequence[str]) -> Report:
         """Totals, and groups by each of `by`; without any by each dimension alone, and `charged` then answers."""
-        wanted = by or tuple((dimension,) for dimension in DIMENSIONS)
-        details = () if by else DETAILS
-        self._sum_by(
-            [*(name for one in wanted for name in one), *details], (*MEASURES, *["quantity"][: len(details)])
-        )
-        totals = gather(self._all(grouped([])), [])
-        groups = [group for one in wanted for group in gather(self._all(grouped(one)), one)]
+        wanted, dimensions, measures = bill_cube.asked(by)
+        self._sum_by(dimensions, measures)
+        totals, groups = bill_cube.totals(self._all), bill_cube.groups(self._all, wanted)
         counted = [source.as_file() for export in self._exports for source in export.sources]
         notes = [*self._notes, *without_line(groups)]
         return Report(totals, groups, self._reconciled(totals), [*counted, *self._left_out], notes)
 
     def charged(self) -> list[Charged]:
         """What each workload was charged in US dollars, day by day and meter by meter."""
-        columns = ", ".join(("workload", "tenant", *DETAILS[:3], "month", "day"))
-        asked = f"""SELECT {columns}, sum(quantity), sum(effective), sum(billed) FROM cube
-            WHERE workload IS NOT NULL AND currency = 'USD' GROUP BY {columns} ORDER BY ALL"""
-        return [Charged(*row) for row in self._all(asked)]
+        return bill_cube.charged(self._all)
 
-    def _sum_by(self, dimensions: Iterable[str], measures: Sequence[str]) -> None:
-        """Make the table `cube` of sums by these dimensions, whose rows `queries.grouped` sums further."""
-        by = list(dict.fromkeys(dimensions))
-        keys = [f"{name} {'DATE' if name in ('day', 'month') else 'VARCHAR'}" for name in by]
-        sums = [f"{name} {MONEY}" for name in measures]
-        columns = ["provider VARCHAR", "currency VARCHAR", "cause VARCHAR", *keys, *sums]
-        self._all(f"CREATE OR REPLACE TABLE cube ({', '.join(columns)}, charges HUGEINT, unpriced HUGEINT)")
+    def _sum_by(self, by: Sequence[str], measures: Sequence[str]) -> None:
+        """Make the table `cube` of sums by these dimensions."""
+        bill_cube.make(self._all, by, measures)
         self._held, self._repeated = [], []
         read: list[Export] = []
         for export in self._exports:
