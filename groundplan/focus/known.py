@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from groundplan.focus.report import Report
 from groundplan.focus.same_day import not_billed_yet, reconciled
 from groundplan.focus.use import STALE_HOURS, Use
-from groundplan.focus.workloads import Charged, Designed, workload_lines
+from groundplan.focus.workloads import Charged, Designed, NotBilled, workload_lines
 
 NOT_IN_IT = "usage of machines times the price files; tokens, requests, storage and discounts come with the bill"
 
@@ -33,6 +34,15 @@ def beside(found: Report, charged: Sequence[Charged], known: Known) -> Report:
             f"{newest:%Y-%m}: they are in no workload's line"
         )
     compared = reconciled(use, charged) if use else []
+    if use and fits:
+        through = use.at.astimezone(UTC).date()
+        waiting = {one.workload: one.not_billed for one in compared}
+        lines = [
+            replace(line, not_billed=NotBilled(waiting.get(line.workload, Decimal(0)), through))
+            if line.workload in use.observed
+            else line
+            for line in lines
+        ]
     return replace(found, workloads=lines, same_day=compared, notes=[*found.notes, *notes])
 
 

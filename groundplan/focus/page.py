@@ -171,6 +171,8 @@ def _workload(line: WorkloadLine) -> Iterator[str]:
             f"{dollars(coming.month_end)} ({between})",
         ),
     ]
+    if line.not_billed and line.not_billed.usd:
+        facts.append((f"machines not billed yet, {line.not_billed.through:%d %B}", dollars(line.not_billed.usd)))
     yield "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in facts)
     yield f"</dl>{_standing(line)}<p>Why forecast and estimate differ: {_text(line.why)}.</p>"
     costs = line.unit_costs

@@ -235,6 +235,8 @@ def _line(line: WorkloadLine) -> Iterator[str]:
     times = f", {line.above:.1f} \N{MULTIPLICATION SIGN} the ceiling" if line.above else ""
     sums = f"forecast {dollars(coming.month_end)} ({dollars(coming.low)} to {dollars(coming.high)}){times}"
     spent = f"{dollars(coming.to_date)} through {coming.last_day:%d %b}"
+    if line.not_billed and line.not_billed.usd:
+        spent += f" and {dollars(line.not_billed.usd)} of machines not billed yet"
     yield f"{line.workload}, {line.month:%Y-%m}: ceiling {ceiling}, estimate {estimate}, {spent}, {sums}"
     yield f"  why: {line.why}"
     for words in seen_words(line):

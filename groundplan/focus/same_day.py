@@ -106,6 +106,16 @@ def reconciled(use: Use, billed: Sequence[Charged]) -> list[SameDay]:
         amounts = (one.effective for one in of if one.workload == name and begin <= one.day < before)
         return sum(amounts, Decimal(0))
 
+    after = end if compared else use.month
+
+    def missing(name: str) -> Decimal:
+        # Day by day: what one has more in the bill than by usage is no credit for another.
+        days = {one.day for one in use.charged if one.workload == name and one.day >= after}
+        spans = [(name, day, day + timedelta(days=1)) for day in days]
+        return sum(
+            (max(total(use.charged, *span) - total(machines, *span), Decimal(0)) for span in spans), Decimal(0)
+        )
+
     both = [one for one in machines if first <= one.day < end and one.workload in use.observed]
     return [
         SameDay(
@@ -114,7 +124,8 @@ def reconciled(use: Use, billed: Sequence[Charged]) -> list[SameDay]:
             through=end - timedelta(days=1) if compared else None,
             same_day=total(use.charged, name, first, end),
             billed=total(machines, name, first, end),
-            later=total(use.charged, name, end if compared else use.month, date.max),
+            later=total(use.charged, name, after, date.max),
+            not_billed=missing(name),
         )
         for name in sorted({one.workload for one in (*use.charged, *both)})
     ]

@@ -14,8 +14,8 @@ AMOUNTS = ("billed", "effective", "list", *(f"saved_{cause}" for cause in CAUSES
 HEADER = (*KEYS, *AMOUNTS, "rows")
 LINE_HEADER: tuple[str, ...] = tuple(
     """
-    workload owner month ceiling_usd estimate_usd estimate_usd_at_most actual_usd billed_usd through forecast_usd
-    forecast_of_ceiling why training_runs training_runs_usd training_run_usd thousand_inferences_usd
+    workload owner month ceiling_usd estimate_usd estimate_usd_at_most actual_usd billed_usd through not_billed_usd
+    forecast_usd forecast_of_ceiling why training_runs training_runs_usd training_run_usd thousand_inferences_usd
     million_tokens_usd spot_saving refused_runs refused_usd idle idle_monthly_usd idle_of_unknown_price
     same_day_first same_day_through same_day_usd same_day_billed_usd same_day_error same_day_later_usd
     """.split()

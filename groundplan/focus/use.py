@@ -41,7 +41,7 @@ class SameDay:
     """The same-day figure of a workload beside its bill, over the days that both know whole. US dollars.
 
     `first` and `through` are None, and both sums nothing, where there is no such day. `later` is the same-day figure
-    of the days after: the bill holds it in part or not yet.
+    of the days after, and `not_billed` what of it the bill does not hold yet, day by day.
     """
 
     workload: str
@@ -50,6 +50,7 @@ class SameDay:
     same_day: Decimal
     billed: Decimal
     later: Decimal
+    not_billed: Decimal
 
     @property
     def error(self) -> Decimal | None:
@@ -68,6 +69,7 @@ class SameDay:
             "error_usd": plain(self.same_day - self.billed) if known else None,
             "error": None if self.error is None else plain(self.error.quantize(Decimal("0.0001"))),
             "later_usd": plain(self.later),
+            "not_billed_usd": plain(self.not_billed),
         }
 
 

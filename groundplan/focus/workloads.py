@@ -83,6 +83,14 @@ class Observed:
 
 
 @dataclass(frozen=True)
+class NotBilled:
+    """What machines cost by usage and list price, and the bill does not hold yet; US dollars, until a day."""
+
+    usd: Decimal
+    through: date
+
+
+@dataclass(frozen=True)
 class WorkloadLine:
     """What finance reads of one workload in one month."""
 
@@ -94,6 +102,7 @@ class WorkloadLine:
     billed: Decimal
     differs: Difference | None
     unit_costs: Mapping[str, Any]
+    not_billed: NotBilled | None = None  # None where nobody looked at this month
 
     @property
     def above(self) -> Decimal | None:
@@ -149,6 +158,7 @@ class WorkloadLine:
             "actual_usd": plain(coming.to_date),
             "billed_usd": plain(self.billed),
             "through": coming.last_day.isoformat(),
+            "not_billed_usd": self.not_billed and plain(self.not_billed.usd),
             "forecast_usd": plain(coming.month_end),
             "forecast_usd_between": [plain(coming.low), plain(coming.high)],
             "forecast_method": METHOD,

@@ -27,6 +27,8 @@ def alarm(crossing: Crossing, *, environment: str, owner: str, page: str | None)
         title = f"{what} passed {percent} of its monthly ceiling"
         first = f"{title} on {day}; at this rate {times(standing.rate)} the ceiling"
         sums = f"Spent {dollars(standing.actual_usd)} of {dollars(standing.ceiling_usd)}"
+        if standing.not_billed_usd:
+            sums += f" ({dollars(standing.not_billed_usd)} of it is not billed yet: machines at list prices)"
     else:
         forecast = standing.forecast_usd or Decimal(0)
         title = f"{what} is forecast to pass {percent} of its monthly ceiling"

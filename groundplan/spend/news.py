@@ -46,12 +46,15 @@ class Watch:
                 continue
             place = f"{line.month:%Y-%m}/workload/{line.workload}"
             known_days = (coming.last_day - first.get(line.workload, coming.last_day)).days
+            waiting = line.not_billed if line.not_billed and line.not_billed.usd else None
+            not_billed = waiting.usd if waiting else Decimal(0)
             standing = Standing(
                 subject=Subject("workload", line.workload),
                 ceiling_usd=ceiling,
-                actual_usd=coming.to_date,
+                actual_usd=coming.to_date + not_billed,
                 forecast_usd=coming.month_end if known_days >= LEAST_FORECAST_DAYS else None,
-                day=coming.last_day,
+                day=max(coming.last_day, waiting.through) if waiting else coming.last_day,
+                not_billed_usd=not_billed,
             )
             found = crossings(
                 standing,

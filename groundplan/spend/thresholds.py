@@ -25,13 +25,17 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How a month stands on a day. US dollars; `forecast_usd` is to the month's end, None where there is none yet."""
+    """How a month stands on a day. US dollars; `forecast_usd` is to the month's end, None where there is none yet.
+
+    Of `actual_usd` so much is `not_billed_usd`: machines by usage and list price.
+    """
 
     subject: Subject
     ceiling_usd: Decimal
     actual_usd: Decimal
     forecast_usd: Decimal | None
     day: date
+    not_billed_usd: Decimal = Decimal(0)
 
     @property
     def rate(self) -> Decimal:

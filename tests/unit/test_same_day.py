@@ -127,6 +127,7 @@ def test_the_error_of_the_same_day_figure_is_told_for_days_that_are_billed_whole
         "error_usd": "-5",
         "error": "-0.2",
         "later_usd": "12",
+        "not_billed_usd": "11",
     }
 
 
@@ -353,6 +354,19 @@ def test_what_was_seen_in_another_month_is_in_no_line_and_a_note_says_so() -> No
     found = beside(Report([], [], [], []), [december], Known({}, use(charged(1, "10"))))
     assert [line.observed for line in found.workloads] == [None]
     assert any("are of 2026-11 and the newest bill is of 2026-12" in note for note in found.notes)
+
+
+def test_what_is_not_billed_yet_stands_in_the_line_day_by_day() -> None:
+    def waiting(billed: str) -> Decimal | None:
+        looked = use(charged(19, "10"), charged(20, "7"))
+        found = beside(Report([], [], [], []), [charged(1, "1"), charged(19, billed)], Known({}, looked))
+        [line] = found.workloads
+        return line.not_billed and line.not_billed.usd
+
+    assert waiting("4") == 13, "the bill's newest day and the days after it, less what is billed of them"
+    assert waiting("99") == 7, "more on one day is no credit for another"
+    [unseen] = beside(Report([], [], [], []), [charged(1, "1")], Known()).workloads
+    assert unseen.not_billed is None
 
 
 def test_where_nobody_looked_nothing_is_called_zero() -> None:

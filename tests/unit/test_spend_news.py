@@ -17,9 +17,10 @@ from botocore.exceptions import ClientError
 from focus_rows import MONEY, Row, rows, write
 from groundplan.focus.kept_design import designs_as_json
 from groundplan.focus.report import Group, Sums
-from groundplan.focus.workloads import Charged, Designed, workload_lines
+from groundplan.focus.use import Use, machine_hours, use_as_json
+from groundplan.focus.workloads import Charged, Designed, Observed, workload_lines
 from groundplan.spend import Alarm
-from groundplan.spend.focus_table import DESIGNS
+from groundplan.spend.focus_table import DESIGNS, USE
 from groundplan.spend.news import REST, News, Watch
 from groundplan_runtime.handlers.cost_report import make_report
 from groundplan_runtime.handlers.show_cost import NONE_YET, widget
@@ -286,6 +287,24 @@ def test_the_daily_function_reports_ceiling_estimate_actual_and_forecast_and_tel
         "digit-reader passed 80 % of its monthly ceiling",
         "digit-reader is forecast to pass 100 % of its monthly ceiling",
     ]
+
+
+def test_a_ceiling_that_is_passed_by_what_is_not_billed_yet_is_told_today(
+    tmp_path: Path,
+) -> None:
+    file, bucket, heard = write(tmp_path / "bill.csv", bill()[:7]), Bucket(), Heard()
+    bucket.put_object(Key=f"{PLACE}/one.csv", Body=file.read_bytes())  # $35 of $50, through the tenth
+    bucket.put_object(Key=DESIGNS, Body=json.dumps(designs_as_json("dev", DIGITS)).encode())
+    assert [key for key in day(bucket, heard)["told"] if "actual-80" in key] == []
+    hours = [
+        machine_hours("digit-reader", "Host:ml.m5.large", date(2026, 11, of), Decimal(24), Decimal(4))
+        for of in (11, 12)
+    ]
+    bucket.put_object(Key=USE, Body=json.dumps(use_as_json(Use(NOW, {"digit-reader": Observed()}, hours))).encode())
+    assert "2026-11/workload/digit-reader/actual-80" in day(bucket, heard)["told"]
+    said = heard.alarms[-1].text.splitlines()
+    assert said[0].startswith(f"digit-reader passed 80 % of its monthly ceiling on day {NOW.day}")
+    assert said[1].startswith("Spent $43.00 of $50.00 ($8.00 of it is not billed yet: machines at list prices)")
 
 
 def test_the_daily_function_tells_of_a_day_that_stands_out(tmp_path: Path) -> None:
