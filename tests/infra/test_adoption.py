@@ -88,7 +88,7 @@ def test_every_role_and_policy_has_the_companys_path_and_boundary(adopted: Templ
         assert str(role["PermissionsBoundary"]).endswith(":policy/security/company-boundary")
 
 
-def test_the_lake_admits_the_roles_below_the_companys_path(adopted: Templates) -> None:
+def test_lake_and_bills_admit_the_roles_below_the_companys_path(adopted: Templates) -> None:
     admitted = {
         condition["aws:PrincipalArn"]
         for policy in of_type(adopted, "AWS::S3::BucketPolicy")
@@ -96,8 +96,8 @@ def test_the_lake_admits_the_roles_below_the_companys_path(adopted: Templates) -
         for condition in statement.get("Condition", {}).values()
         if "aws:PrincipalArn" in condition
     }
-    below = "arn:aws:iam::777788889999:role/ai/platform/groundplan-dev-*"
-    assert admitted == {f"{below}-training", f"{below}-evaluation"}
+    below = "arn:aws:iam::777788889999:role/ai/platform/groundplan-dev-"
+    assert admitted == {f"{below}*-training", f"{below}*-evaluation", f"{below}observer"}
 
 
 def test_the_companys_tags_are_on_every_bucket_role_and_job(adopted: Templates) -> None:
