@@ -1,6 +1,6 @@
 """What is metered of a request, and sums of it that duplicates do not change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Context, Decimal, Inexact, localcontext
 from typing import Any, Literal
@@ -10,6 +10,9 @@ from groundplan.gateway.token_cost import Usage
 SCHEMA = "groundplan.meter/1"
 NOTHING = Usage()
 NOBODY = "-"  # where a request was refused before this was known
+PROCESS_DIED = (
+    "process_died"  # the code of a line that another request wrote, at the most that this one can have cost
+)
 Guarded = Literal["none", "masked", "blocked"]
 TurnedAway = Literal["no", "breaker", "bulkhead"]
 
@@ -77,12 +80,15 @@ Group = tuple[str, str, str, str]  # tenant, feature, workload, model
 
 
 def totals(records: Iterable[Metered]) -> Mapping[Group, Sum]:
-    """Sums by tenant, feature, workload and model; a request counts once however often it was delivered."""
+    """Sums by tenant, feature, workload and model; a request counts once however often it was delivered.
+
+    In whatever order: a request's own line is taken before one that was written for it because it seemed dead.
+    """
     seen: set[str] = set()
     counts: dict[Group, list[int]] = {}
     dollars: dict[Group, Decimal] = {}
     with localcontext(Context(prec=50, traps=[Inexact])):  # a sum that would be rounded is an error
-        for record in records:
+        for record in _own_lines_first(records):
             if record.request_id in seen:
                 continue
             seen.add(record.request_id)
@@ -97,6 +103,16 @@ def totals(records: Iterable[Metered]) -> Mapping[Group, Sum]:
             count[5] += record.guardrail != "none"
             dollars[group] = dollars.get(group, Decimal(0)) + record.usd
     return {group: _sum(count, dollars[group]) for group, count in counts.items()}
+
+
+def _own_lines_first(records: Iterable[Metered]) -> Iterator[Metered]:
+    written_by_others: list[Metered] = []
+    for record in records:
+        if record.code == PROCESS_DIED:
+            written_by_others.append(record)
+        else:
+            yield record
+    yield from written_by_others
 
 
 def _sum(count: list[int], usd: Decimal) -> Sum:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from groundplan.gateway.meter import Metered
+from groundplan.gateway.meter import PROCESS_DIED, Metered
 from groundplan.gateway.problem import Problem
 from groundplan_gateway.exchange import Exchange
 from groundplan_gateway.gateway import Gateway
@@ -65,7 +65,7 @@ def _died(one: Unfinished) -> Metered:
         request_id=one.reservation.request_id,
         time=one.at.isoformat(timespec="milliseconds"),
         status=500,
-        code="process_died",
+        code=PROCESS_DIED,
         tenant=one.reservation.tenant,
         usd=one.reservation.usd,
         estimated=True,
