@@ -15,6 +15,7 @@ from groundplan_local import (
     guardrails,
     image_builds,
     invocations,
+    log_delivery,
     settled_stacks,
     state_machine_task,
     web_functions,
@@ -76,6 +77,7 @@ def assemble(state: Path) -> Assembly:
     canned_models.install()
     image_builds.install()
     invocations.install()
+    log_delivery.install()
     measures.install()
     scaling.install()
     settled_stacks.install()

@@ -54,12 +54,21 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_evaluate_alarm": "alarm",
         "_store_datum": "namespace, name, dims, ts, unit, value, values, counts, stat_values",
     },
+    "ministack.services.cloudwatch_logs": {
+        "_fanout_to_subscription_filters": "group_name, stream_name, events",
+        "_log_groups": None,
+        "_subscription_pattern_matches": "pattern, message",
+    },
     "ministack.services.codebuild": {"_start_build": "data"},
     "ministack.services.eventbridge": {
         "_dispatch_to_lambda": "arn, payload",
         "_invoke_target": "target, event, rule, view=",
         "_pattern_event_view": "event",
         "_put_events": "data, allow_aws_source=",
+    },
+    "ministack.services.firehose": {
+        "_deliver_records_to_s3": "stream, dest, records",
+        "_evaluate_prefix": "template, t, query_keys=, lambda_keys=, error_type=",
     },
     "ministack.services.iam": {"_roles": None},
     "ministack.services.lambda_svc": {

@@ -23,6 +23,7 @@ POLICY = {
 }
 ROLE = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": ASSUMED_BY_LAMBDA}}
 SERVING = "arn:aws:iam::888888888888:role/Serving"
+DELIVERED = {"BucketARN": "arn:aws:s3:::trial", "RoleARN": SERVING}
 VARIANT = {
     "VariantName": "Main",
     "ModelName": "trial",
@@ -606,6 +607,37 @@ CASES = [
         {"RetentionInDays": 1},
         "logs",
         lambda logs, ids: logs.describe_log_groups(logGroupNamePrefix=ids["It"])["logGroups"],
+    ),
+    Case(
+        "AWS::Logs::LogStream",
+        {"LogGroupName": reference("Group")},
+        "logs",
+        lambda logs, ids: logs.describe_log_streams(logGroupName=ids["Group"])["logStreams"],
+        {"Group": {"Type": "AWS::Logs::LogGroup", "Properties": {}}},
+    ),
+    Case(
+        "AWS::KinesisFirehose::DeliveryStream",
+        {"ExtendedS3DestinationConfiguration": DELIVERED},
+        "firehose",
+        lambda firehose, ids: firehose.describe_delivery_stream(DeliveryStreamName=ids["It"]),
+    ),
+    Case(
+        "AWS::Logs::SubscriptionFilter",
+        {
+            "LogGroupName": reference("Group"),
+            "FilterPattern": "",
+            "DestinationArn": attribute("Stream", "Arn"),
+            "RoleArn": SERVING,
+        },
+        "logs",
+        lambda logs, ids: logs.describe_subscription_filters(logGroupName=ids["Group"])["subscriptionFilters"],
+        {
+            "Group": {"Type": "AWS::Logs::LogGroup", "Properties": {}},
+            "Stream": {
+                "Type": "AWS::KinesisFirehose::DeliveryStream",
+                "Properties": {"ExtendedS3DestinationConfiguration": DELIVERED},
+            },
+        },
     ),
     Case(
         "AWS::DynamoDB::Table",
