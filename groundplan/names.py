@@ -86,6 +86,14 @@ class Names:
         """Athena workgroup in which bills are asked, with a limit on what a query reads."""
         return f"{self.stem}-costs"
 
+    def meter_bucket(self) -> str:
+        """Bucket of what the gateway meters, in the data account."""
+        return self._bucket("meter", self.environment.accounts.data)
+
+    def meter_database(self) -> str:
+        """Glue database of what the gateway meters."""
+        return f"{self.stem}_meter".replace("-", "_")
+
     def lake_logs_bucket(self) -> str:
         """Where the access logs of the data account's buckets go."""
         return self.environment.existing.data_log_bucket or self._bucket("lake-logs", self.environment.accounts.data)
@@ -165,6 +173,10 @@ class Names:
     def gateway(self) -> str:
         """The gateway's API, table, firewall and callers, in the application account."""
         return f"{self.stem}-gateway"
+
+    def meter(self) -> str:
+        """The stream that carries the meter from the application account, its role, and its subscription."""
+        return f"{self.stem}-meter"
 
     def models_role(self) -> str:
         """The role of the ai account that invokes foundation models, for the gateway alone."""

@@ -33,6 +33,7 @@ from stacks.generative import Generative
 from stacks.governance import Governance
 from stacks.intake import Intake
 from stacks.lineage import Lineage
+from stacks.meter import Meter
 from stacks.network import Network
 from stacks.own_bill import OwnBill
 from stacks.serving import Pin, Serving
@@ -63,6 +64,7 @@ class Stacks:
     own_bills: Sequence[OwnBill]
     generative: Generative | None
     gateway: Gateway | None
+    meter: Meter | None
     governance: Governance | None
 
 
@@ -185,13 +187,14 @@ def compose(
         gateway=_gateway(app, names, rules_of(root, environment, catalogue, uses, endpoints), root, spend[0].alarms)
         if catalogue and uses
         else None,
+        meter=Meter(app, "Meter", names=names, lake=lake) if catalogue and uses else None,
         governance=Governance(
             app, "Governance", names=names, organization=environment.organization, catalogue=catalogue
         )
         if environment.organization
         else None,
     )
-    made = (stacks.tracking, stacks.generative, stacks.gateway, stacks.billing, stacks.governance)
+    made = (stacks.tracking, stacks.generative, stacks.gateway, stacks.meter, stacks.billing, stacks.governance)
     optional = [stack for stack in made if stack]
     platform_stacks = (
         stacks.data_lake,

@@ -8,12 +8,18 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from groundplan.functions import GATEWAY
+from groundplan.gateway.meter import SCHEMA
+from groundplan.gateway.meter_table import FAILED, REQUESTS
+from groundplan.gateway.metrics import TOTAL
 from groundplan.gateway.settings import DeployedPlace, Issuer, Rules
 from groundplan.names import Names
 from groundplan_constructs import (
     ApiLogsRole,
     CallerPool,
     CallerPoolProps,
+    DeliveredTo,
+    DeliveryAlarms,
+    DeliveryAlarmsProps,
     EncryptionKey,
     FunctionPackage,
     GatewayAlarms,
@@ -22,6 +28,10 @@ from groundplan_constructs import (
     GatewayDashboardProps,
     LedgerTable,
     LedgerTableProps,
+    LineDelivery,
+    LineDeliveryProps,
+    LogSubscription,
+    LogSubscriptionProps,
     PythonFunctionProps,
     StreamingApi,
     StreamingApiProps,
@@ -30,6 +40,7 @@ from groundplan_constructs import (
     WebFunction,
     WebFunctionProps,
 )
+from groundplan_constructs.gateway_alarms import RUNBOOK, gateway_metric
 from groundplan_constructs.models_role import SESSION_TAGS
 from groundplan_constructs.streaming_api import STAGE
 from stacks.account_stack import AccountStack
@@ -172,6 +183,7 @@ class Gateway(AccountStack):
                 alarm_topic=alarm_topic,
             ),
         )
+        carried = self._carry_the_meter(answer, key, alarm_topic)
         GatewayDashboard(
             self,
             "Dashboard",
@@ -179,11 +191,46 @@ class Gateway(AccountStack):
                 name=names.gateway(),
                 stage_name=STAGE,
                 deadline_seconds=rules.deadline_seconds,
-                alarms=alarms.all,
+                alarms=[*alarms.all, *carried.all],
             ),
         )
         cdk.CfnOutput(self, "Url", value=f"{api.url}v1", description="The base URL of OpenAI's clients")
         cdk.CfnOutput(self, "Client", value=callers.client.user_pool_client_id, description="Of the user pool")
+
+    def _carry_the_meter(self, answer: WebFunction, key: EncryptionKey, alarm_topic: sns.ITopic) -> DeliveryAlarms:
+        """Lines of the meter, and no others, to the data account; nobody waits for it."""
+        names, environment = self.names, self.names.environment
+        delivery = LineDelivery(
+            self,
+            "MeterDelivery",
+            props=LineDeliveryProps(
+                name=names.meter(),
+                to=DeliveredTo(names.meter_bucket(), environment.accounts.data, lines=REQUESTS, failed=FAILED),
+                encryption_key=key.key,
+                log_retention_days=environment.log_retention_days,
+            ),
+        )
+        LogSubscription(
+            self,
+            "MeterLines",
+            props=LogSubscriptionProps(
+                name=names.meter(),
+                log_group=answer.log_group,
+                pattern=f'{{ $.schema = "{SCHEMA}" }}',
+                stream=delivery.stream,
+            ),
+        )
+        return DeliveryAlarms(
+            self,
+            "MeterAlarms",
+            props=DeliveryAlarmsProps(
+                name=names.meter(),
+                log_group=answer.log_group,
+                written=gateway_metric(names.gateway(), TOTAL, "requests", "Sum"),
+                runbook=RUNBOOK,
+                alarm_topic=alarm_topic,
+            ),
+        )
 
 
 def gateway_package(root: Path, names: Names, rules: Rules) -> FunctionPackage:

@@ -15,6 +15,7 @@ from groundplan_constructs.cost_ceilings import CostCeilings, CostCeilingsProps
 from groundplan_constructs.cost_dashboard import CostDashboard, CostDashboardProps
 from groundplan_constructs.data_capture import Capture
 from groundplan_constructs.dead_letter_queue import DeadLetterQueue
+from groundplan_constructs.delivery_alarms import DeliveryAlarms, DeliveryAlarmsProps
 from groundplan_constructs.deny_spending import DenySpending, DenySpendingProps
 from groundplan_constructs.encrypted_bucket import EncryptedBucket, EncryptedBucketProps
 from groundplan_constructs.encryption_key import EncryptionKey
@@ -38,7 +39,10 @@ from groundplan_constructs.image_repository import ImageRepository
 from groundplan_constructs.invocation_log import InvocationLog, InvocationLogProps
 from groundplan_constructs.isolated_network import IsolatedNetwork, IsolatedNetworkProps
 from groundplan_constructs.ledger_table import LedgerTable, LedgerTableProps
+from groundplan_constructs.line_delivery import DeliveredTo, LineDelivery, LineDeliveryProps
 from groundplan_constructs.lineage_store import LineageStore, LineageStoreProps
+from groundplan_constructs.lines_table import LinesTable, LinesTableProps
+from groundplan_constructs.log_subscription import LogSubscription, LogSubscriptionProps
 from groundplan_constructs.mlflow_server import MlflowServer, MlflowServerProps
 from groundplan_constructs.models_role import ModelsRole, ModelsRoleProps
 from groundplan_constructs.monthly_budget import MonthlyBudget, MonthlyBudgetProps
@@ -84,6 +88,9 @@ __all__ = [
     "CostDashboard",
     "CostDashboardProps",
     "DeadLetterQueue",
+    "DeliveredTo",
+    "DeliveryAlarms",
+    "DeliveryAlarmsProps",
     "DenySpending",
     "DenySpendingProps",
     "EncryptedBucket",
@@ -121,8 +128,14 @@ __all__ = [
     "IsolatedNetworkProps",
     "LedgerTable",
     "LedgerTableProps",
+    "LineDelivery",
+    "LineDeliveryProps",
     "LineageStore",
     "LineageStoreProps",
+    "LinesTable",
+    "LinesTableProps",
+    "LogSubscription",
+    "LogSubscriptionProps",
     "MlflowServer",
     "MlflowServerProps",
     "ModelsRole",

@@ -80,6 +80,7 @@ def buckets(accounts: Accounts) -> list[tuple[str, AccountName]]:
     return [
         *lake,
         (names.costs_bucket(), "data"),
+        (names.meter_bucket(), "data"),
         (names.artefacts_bucket(), "ai"),
         (names.events_bucket(), "ai"),
         *((bucket, account) for bucket, account in logs if bucket not in theirs),

@@ -33,6 +33,7 @@ def test_cloudformation_may_make_every_type_in_use(assembly: Any, served: Any) -
     spelled = {
         "applicationautoscaling": "application-autoscaling",
         "cognito": "cognito-idp",
+        "kinesisfirehose": "firehose",
         "stepfunctions": "states",
     }
     services = {

@@ -64,7 +64,7 @@ def test_nothing_that_was_said_and_no_token_is_in_the_logs(assembly: Any) -> Non
 
 def test_the_logs_are_encrypted_and_end(assembly: Any) -> None:
     groups = [one["Properties"] for stack, _, one in assembly.resources("AWS::Logs::LogGroup") if stack == "Gateway"]
-    assert len(groups) == 3  # the function's, the API's, the firewall's
+    assert len(groups) == 4  # the function's, the API's, the firewall's, that of the meter's delivery
     for group in groups:
         assert group["RetentionInDays"] == assembly.environment.log_retention_days
         assert group["KmsKeyId"]
@@ -152,11 +152,15 @@ def written() -> set[Seen]:
 
 
 def gateway_alarms(assembly: Any) -> dict[str, Mapping[str, Any]]:
-    """Last word of its name to alarm."""
+    """Last word of its name to alarm; those of what carries the meter are in test_meter.py."""
     found = [
         one["Properties"] for stack, _, one in assembly.resources("AWS::CloudWatch::Alarm") if stack == "Gateway"
     ]
-    return {one["AlarmName"].rpartition("-")[2]: one for one in found}
+    return {
+        one["AlarmName"].rpartition("-")[2]: one
+        for one in found
+        if one["AlarmName"].startswith(assembly.names.gateway())
+    }
 
 
 def drawn(assembly: Any) -> tuple[set[Seen], set[str]]:
