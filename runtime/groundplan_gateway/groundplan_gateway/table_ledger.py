@@ -35,7 +35,7 @@ from groundplan_gateway.ledger import (
 
 Made = TypeVar("Made")
 _TRIES = 8
-AT_ONCE = 50  # questions of the table; asyncio's own threads are six on two cores, and a crowd would queue
+AT_ONCE = 16  # questions of the table; asyncio's own threads are six on two cores, for everything
 _FREE = "attribute_not_exists(id) OR (attribute_not_exists(answer) AND #until < :now)"
 _OPEN = "open_"  # and a request's id: an attribute of the month, while the request is answered
 _DAY_SECONDS = 24 * 3600
