@@ -97,7 +97,8 @@ def test_lake_and_bills_admit_the_roles_below_the_companys_path(adopted: Templat
         if "aws:PrincipalArn" in condition
     }
     below = "arn:aws:iam::777788889999:role/ai/platform/groundplan-dev-"
-    assert admitted == {f"{below}*-training", f"{below}*-evaluation", f"{below}observer"}
+    meter = "arn:aws:iam::444455556666:role/ai/platform/groundplan-dev-meter"
+    assert admitted == {f"{below}*-training", f"{below}*-evaluation", f"{below}observer", meter}
 
 
 def test_the_companys_tags_are_on_every_bucket_role_and_job(adopted: Templates) -> None:
