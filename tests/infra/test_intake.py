@@ -23,7 +23,7 @@ def statements(assembly: Any) -> dict[str, Any]:
 
 def alarms(assembly: Any, metric: str) -> list[Any]:
     found = (alarm["Properties"] for _, _, alarm in assembly.resources("AWS::CloudWatch::Alarm"))
-    return [alarm for alarm in found if alarm["MetricName"] == metric]
+    return [alarm for alarm in found if alarm.get("MetricName") == metric]
 
 
 def test_only_the_raw_zone_tells_its_changes(assembly: Any) -> None:
