@@ -163,6 +163,7 @@ def compose(
             spend=spend[-1],  # of the data account
             package=bills_package,
             lean=package,
+            metered=bool(uses),
         ),
         billing=Billing(app, "Billing", names=names, payer=environment.accounts.payer, workloads=workloads)
         if environment.accounts.payer

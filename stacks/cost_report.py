@@ -12,6 +12,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from groundplan.focus.use import STALE_HOURS
+from groundplan.gateway.meter_table import REQUESTS
 from groundplan.names import Names
 from groundplan.spend.focus_table import (
     AGE_METRIC,
@@ -52,6 +53,7 @@ class CostReport(AccountStack):
     """The bucket admits the exports of the accounts that are named, and nobody else's.
 
     `spend` is the stack of this account whose topic people read; `package` makes reports, the `lean` one shows them.
+    `metered` says that there is a gateway, whose own count stands in the report.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class CostReport(AccountStack):
         spend: Spend,
         package: FunctionPackage,
         lean: FunctionPackage,
+        metered: bool,
     ) -> None:
         super().__init__(scope, construct_id, names=names, account="data", description="Bills and the cost report")
         environment, self._accounts = names.environment, names.environment.exporters()
@@ -111,6 +114,7 @@ class CostReport(AccountStack):
                     "EXPORT_NAME": export_name(names.stem),
                     "ACTUAL_PERCENT": " ".join(map(str, environment.budgets.actual_percent)),
                     "FORECAST_PERCENT": " ".join(map(str, environment.budgets.forecast_percent)),
+                    **({"METER_BUCKET": names.meter_bucket()} if metered else {}),
                     **spend.tells,
                 },
                 dead_letter_queue=dead_letters,
@@ -120,6 +124,14 @@ class CostReport(AccountStack):
             ),
         )
         self._permit(report, spend, lake)
+        if metered:
+            meter = f"arn:{self.partition}:s3:::{names.meter_bucket()}"
+            lines = f"{meter}/{REQUESTS}/*"
+            report.permissions.allow(
+                "ReadMeter", ["s3:GetObject"], [lines], wildcard="The meter's lines below their prefix."
+            )
+            below = {"StringLike": {"s3:prefix": f"{REQUESTS}/*"}}
+            report.permissions.allow("FindMeter", ["s3:ListBucket"], [meter], conditions=below)
         hour, minute = AT.split(":")
         events.Rule(
             self,

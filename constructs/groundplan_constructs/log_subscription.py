@@ -33,12 +33,16 @@ class LogSubscription(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, props: LogSubscriptionProps) -> None:
         super().__init__(scope, construct_id)
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/Subscriptions-confused-deputy.html
-        source = cdk.Stack.of(self).format_arn(service="logs", resource="*")
+        stack = cdk.Stack.of(self)
+        source = {
+            "StringEquals": {"aws:SourceAccount": stack.account},
+            "ArnLike": {"aws:SourceArn": stack.format_arn(service="logs", resource="*")},
+        }
         role = iam.Role(
             self,
             "Role",
             description="CloudWatch Logs hands lines to Firehose",
-            assumed_by=iam.ServicePrincipal("logs.amazonaws.com", conditions={"ArnLike": {"aws:SourceArn": source}}),
+            assumed_by=iam.ServicePrincipal("logs.amazonaws.com", conditions=source),
         )
         permissions = Permissions(self, "Permissions", role=role, description="Hands lines to one stream")
         permissions.allow("PutLines", ["firehose:PutRecord", "firehose:PutRecordBatch"], [props.stream.attr_arn])

@@ -9,16 +9,21 @@ from groundplan.focus.report import Report
 from groundplan.focus.same_day import not_billed_yet, reconciled
 from groundplan.focus.use import STALE_HOURS, Use
 from groundplan.focus.workloads import Charged, Designed, NotBilled, workload_lines
+from groundplan.gateway.meter_table import MeteredSum
 
 NOT_IN_IT = "usage of machines times the price files; tokens, requests, storage and discounts come with the bill"
 
 
 @dataclass(frozen=True)
 class Known:
-    """Designs by workload, and the platform's own month; None where nobody looked, which is not nothing."""
+    """Designs by workload, and the platform's own month; None where nobody looked, which is not nothing.
+
+    `metered` is the gateway's own count.
+    """
 
     designed: Mapping[str, Designed] = field(default_factory=dict[str, Designed])
     use: Use | None = None
+    metered: Sequence[MeteredSum] = ()
 
 
 def beside(found: Report, charged: Sequence[Charged], known: Known) -> Report:
@@ -43,7 +48,8 @@ def beside(found: Report, charged: Sequence[Charged], known: Known) -> Report:
             else line
             for line in lines
         ]
-    return replace(found, workloads=lines, same_day=compared, notes=[*found.notes, *notes])
+    every_note = [*found.notes, *notes]
+    return replace(found, workloads=lines, same_day=compared, metered=known.metered, notes=every_note)
 
 
 def same_day_view(known: Known) -> Report:
@@ -52,7 +58,8 @@ def same_day_view(known: Known) -> Report:
     charged = use.charged if use else ()
     totals, groups = not_billed_yet(charged)
     lines = workload_lines(charged, known.designed, use.observed if use else {})
-    return Report(totals, groups, [], [], [NOT_IN_IT, *(unpriced(use) if use else ())], lines)
+    notes = [NOT_IN_IT, *(unpriced(use) if use else ())]
+    return Report(totals, groups, [], [], notes, lines, metered=known.metered)
 
 
 def unpriced(use: Use) -> Iterator[str]:

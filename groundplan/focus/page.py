@@ -10,6 +10,8 @@ from html import escape
 from groundplan.focus.report import CAUSES, NOTHING, Group, Report, Sums, money, seen_words
 from groundplan.focus.use import SameDay
 from groundplan.focus.workloads import WorkloadLine
+from groundplan.gateway.meter_table import MeteredSum
+from groundplan.gateway.meter_table import dearest as dearest_metered
 from groundplan.prices import dollars
 
 MOST_LINES = 100  # of the table of workloads
@@ -92,6 +94,7 @@ def fragment(report: Report, *, title: str, written: str) -> str:
             *_lines(report.workloads),
             *(part for line in _dearest(report.workloads) for part in _workload(line)),
             *_same_day(report.same_day),
+            *_metered(report.metered),
             *_providers(report),
             *_basis(report),
             "</main>",
@@ -229,6 +232,30 @@ def _standing(line: WorkloadLine) -> str:
         f'<rect class="bar" x="0" y="20" width="{x(coming.month_end)}" height="8" fill-opacity=".4"/>{mark}'
         '</svg><p class="quiet">Thick: so far. Thin: forecast. Dashed: ceiling.</p>'
     )
+
+
+def _metered(found: Sequence[MeteredSum]) -> Iterator[str]:
+    """The gateway's own count, by tenant and feature: a bill does not know them."""
+    if not found:
+        return
+    yield f"<h2>Metered by the gateway in {_text(found[0].month)}</h2>"
+    yield '<p class="quiet">Each request once, at the prices by which the gateway counts; the bill comes later.</p>'
+    heads = ("requests", "tokens", "dollars")
+    names = '<th scope="col">tenant, feature</th><th scope="col" class="spare">workload, model</th>'
+    columns = "".join(f'<th scope="col" class="number">{head}</th>' for head in heads)
+    yield f'<div class="wide"><table><thead><tr>{names}{columns}</tr></thead><tbody>'
+    for one in dearest_metered(found)[:MOST_LINES]:
+        yield f'<tr><th scope="row">{_text(f"{one.tenant}, {one.feature}")}</th>'
+        yield f'<td class="spare">{_text(f"{one.workload}, {one.model}")}</td>{_amounts([one])}</tr>'
+    yield f'<tr class="total"><th scope="row">total</th><td class="spare"></td>{_amounts(found)}</tr></tbody></table>'
+    more = len(found) - MOST_LINES
+    yield "</div>" + (f"<p>and {more} more, in the total; the JSON has them all</p>" if more > 0 else "")
+
+
+def _amounts(found: Sequence[MeteredSum]) -> str:
+    usd = sum((one.usd for one in found), NOTHING)
+    cells = (f"{sum(one.requests for one in found):,}", f"{sum(one.tokens for one in found):,}", dollars(usd))
+    return "".join(f'<td class="number">{_text(cell)}</td>' for cell in cells)
 
 
 def _providers(report: Report) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from groundplan.focus.use import SameDay
 from groundplan.focus.workloads import SPOT_PROMISE, Idle, WorkloadLine, plain
+from groundplan.gateway.meter_table import MeteredSum, dearest
 from groundplan.prices.money import dollars
 
 CAUSES = ("negotiated", "commitment", "spot", "credit", "prepaid", "other")
@@ -146,7 +147,7 @@ class BillFile:
 
 @dataclass(frozen=True)
 class Report:
-    """What files of a bill say. `notes` are what a reader should know of them."""
+    """What files of a bill say. `notes` are what a reader should know; `metered` is the gateway's own count."""
 
     totals: Sequence[Group]
     groups: Sequence[Group]
@@ -155,6 +156,7 @@ class Report:
     notes: Sequence[str] = ()
     workloads: Sequence[WorkloadLine] = ()
     same_day: Sequence[SameDay] = ()
+    metered: Sequence[MeteredSum] = ()
 
     def as_json(self) -> dict[str, Any]:
         """What `groundplan report --json` prints."""
@@ -163,6 +165,7 @@ class Report:
             "groups": [group.as_json() for group in self.groups],
             "workloads": [line.as_json() for line in self.workloads],
             "same_day": [one.as_json() for one in self.same_day],
+            "metered": [one.as_json() for one in self.metered],
             "reconciliation": [one.as_json() for one in self.reconciliation],
             "files": [one.as_json() for one in self.files],
             "notes": list(self.notes),
@@ -219,6 +222,13 @@ def text_lines(report: Report) -> Iterator[str]:
         yield from _line(line)
     for one in report.same_day:
         yield f"same-day view, {one.workload}: {same_day_words(one)}"
+    if report.metered:
+        yield f"metered by the gateway in {report.metered[0].month}, each request once"
+        yield f"  {'tenant, feature, workload, model':58} {'requests':>12} {'tokens':>14} {'dollars':>14}"
+        for one in dearest(report.metered)[:MOST_LINES]:
+            yield f"  {_short(one.name, 58):58} {one.requests:>12,} {one.tokens:>14,} {dollars(one.usd):>14}"
+        if len(report.metered) > MOST_LINES:
+            yield f"  and {len(report.metered) - MOST_LINES} more; --json has them all"
     for one in report.reconciliation:
         left = f", {one.left_out_rows:,} rows were there already ({money(one.left_out, one.currency)})"
         yield (
@@ -293,9 +303,9 @@ def _largest(groups: Sequence[Group]) -> Sequence[Group]:
     return [*first, *lost]
 
 
-def _short(text: str) -> str:
+def _short(text: str, most: int = 26) -> str:
     visible = "".join(one if one.isprintable() else "?" for one in text)
-    return visible if len(visible) <= 26 else visible[:25] + "…"
+    return visible if len(visible) <= most else visible[: most - 1] + "…"
 
 
 def _amounts(group: Group) -> str:

@@ -3,7 +3,7 @@
 What carries lines there delivers at least once, in any order: whoever sums them must not sum rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any
@@ -43,9 +43,24 @@ class MeteredSum:
     cache_write_tokens: int
     usd: Decimal
 
+    @property
+    def name(self) -> str:
+        """Whose it is, for people."""
+        return ", ".join((self.tenant, self.feature, self.workload, self.model))
+
+    @property
+    def tokens(self) -> int:
+        """Of all kinds."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
     def as_json(self) -> dict[str, str | int]:
         """As documented."""
         return asdict(self) | {"usd": plain(self.usd)}
+
+
+def dearest(found: Iterable[MeteredSum]) -> list[MeteredSum]:
+    """The most dollars first."""
+    return sorted(found, key=lambda one: (-one.usd, one.name))
 
 
 def sums(source: str) -> str:

@@ -35,6 +35,9 @@ def install() -> None:
             raise RuntimeError(f"ministack has {name} by now: take it out of our tables")
         handlers[name] = _serving_handler(kind)
     BudgetActions().install()
+    mend(
+        PROVISIONERS, "_cw_metric_alarm_record", _keeping_expressions(joint(PROVISIONERS, "_cw_metric_alarm_record"))
+    )
     for name in COMPLETIONS:
         _complete(name, handlers[name])
     tables = (RESOURCE_TYPES, NETWORK_TYPES, SERVING_TYPES, SPEND_TYPES, BEDROCK_TYPES, GATEWAY_TYPES, COMPLETIONS)
@@ -46,6 +49,18 @@ def install() -> None:
         return resource_type in ours or on_worker_thread(resource_type)
 
     mend(STACKS, "_runs_on_worker_thread", runs_on_worker_thread)
+
+
+def _keeping_expressions(record: Callable[[str, Properties], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """An alarm over an expression of metrics is kept over a metric that nobody writes: it stays without data."""
+
+    def keep(name: str, properties: Properties) -> dict[str, Any]:
+        if "Metrics" not in properties:
+            return record(name, properties)
+        rest = {key: value for key, value in properties.items() if key != "Metrics"}
+        return record(name, rest | {"Namespace": "embedded-aws/expressions", "MetricName": name})
+
+    return keep
 
 
 def _here(service: str) -> Any:

@@ -46,6 +46,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
     },
     "ministack.services.cloudformation.provisioners": {
         "_RESOURCE_HANDLERS": None,
+        "_cw_metric_alarm_record": "name, props",
         "_physical_name": "stack_name, logical_id, lowercase=, max_len=, seeded=",
     },
     "ministack.services.cloudformation.stacks": {"_runs_on_worker_thread": "resource_type"},

@@ -1,4 +1,4 @@
-"""What a deployed environment knows of its own costs: what was designed, what ran, and what it costs by the hour."""
+"""What a deployed environment knows of its own costs: what was designed, ran and was metered."""
 
 import json
 from collections.abc import Sequence
@@ -10,10 +10,12 @@ from botocore.exceptions import ClientError
 from groundplan.focus.kept_design import kept_design
 from groundplan.focus.use import Use
 from groundplan.focus.workloads import Designed
+from groundplan.gateway.meter_table import MeteredSum
 from groundplan.refusal import bad
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.train import price_book
+from groundplan_runtime.integrations.metered import MeterLake
 from groundplan_runtime.integrations.platform_use import Platform
 
 
@@ -34,6 +36,11 @@ def platform_use(accounts: Accounts, workloads: Sequence[Workload], now: datetim
             raise
         first = f"it does not exist; deploy the environment first: make deploy ENV={accounts.environment.name}"
         raise bad("", "lineage table", name, first) from None
+
+
+def metered(accounts: Accounts, now: datetime) -> list[MeteredSum]:
+    """What the gateway metered this month, from the lines in the lake."""
+    return MeterLake(accounts.client("s3", "data"), accounts.names.meter_bucket()).month(f"{now:%Y-%m}")
 
 
 def kept_designs(accounts: Accounts, workloads: Sequence[Workload]) -> dict[str, Designed]:

@@ -153,9 +153,10 @@ def _of_environment(environment_name: str) -> Known:
 
 def deployed(accounts: "Accounts", workloads: Sequence[Workload]) -> Known:
     """What a deployed environment knows beside its bill."""
-    from groundplan_operate.platform_cost import kept_designs, platform_use
+    from groundplan_operate.platform_cost import kept_designs, metered, platform_use
 
-    return Known(kept_designs(accounts, workloads), platform_use(accounts, workloads, datetime.now(UTC)))
+    now = datetime.now(UTC)
+    return Known(kept_designs(accounts, workloads), platform_use(accounts, workloads, now), metered(accounts, now))
 
 
 def _designed(assembly: Path | None) -> Known:

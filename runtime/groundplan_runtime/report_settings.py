@@ -10,9 +10,13 @@ from groundplan_runtime.spend_settings import AlarmSettings
 
 @dataclass(frozen=True)
 class Settings:
-    """The bucket, the accounts that export into it, the export's name, and who is told at which percentages."""
+    """The bucket, the accounts that export into it, the export's name, and who is told at which percentages.
+
+    `meter_bucket` is empty where nothing is metered: no gateway.
+    """
 
     bucket: str
+    meter_bucket: str
     exporters: tuple[str, ...]
     export_name: str
     alarms: AlarmSettings
@@ -24,6 +28,7 @@ class Settings:
         alarms = AlarmSettings.read()
         return cls(
             bucket=costs_bucket(),
+            meter_bucket=os.environ.get("METER_BUCKET", ""),
             exporters=tuple(_variable("EXPORTERS").split()),
             export_name=_variable("EXPORT_NAME"),
             alarms=alarms,

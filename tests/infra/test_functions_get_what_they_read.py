@@ -140,6 +140,7 @@ def test_the_cost_report_finds_its_settings(assembly: Any, monkeypatch: pytest.M
         monkeypatch.setenv(name, str(value))
     settings, budgets = ReportSettings.read(), assembly.environment.budgets
     assert settings.bucket == assembly.names.costs_bucket() == shows["Environment"]["Variables"]["COSTS_BUCKET"]
+    assert settings.meter_bucket == assembly.names.meter_bucket()
     assert settings.exporters == assembly.environment.exporters()
     assert settings.watch.actual_percent == budgets.actual_percent
     assert settings.watch.forecast_percent == budgets.forecast_percent

@@ -107,7 +107,9 @@ def test_logs_may_put_into_the_one_stream(assembly: Any) -> None:
     role = only(assembly, "AWS::IAM::Role", "MeterLines")
     [trust] = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "logs.amazonaws.com"}
-    assert assembly.environment.accounts.application in trust["Condition"]["ArnLike"]["aws:SourceArn"]
+    account = assembly.environment.accounts.application
+    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": account}
+    assert trust["Condition"]["ArnLike"]["aws:SourceArn"].endswith(f":{account}:*")
     [allowed] = only(assembly, "AWS::IAM::ManagedPolicy", "MeterLines")["PolicyDocument"]["Statement"]
     assert actions(allowed) == {"firehose:PutRecord", "firehose:PutRecordBatch"}
     assert allowed["Resource"] == only(assembly, "AWS::Logs::SubscriptionFilter")["DestinationArn"]

@@ -702,6 +702,17 @@ CASES = [
         lambda cloudwatch, ids: cloudwatch.describe_alarms(AlarmNames=[ids["It"]])["MetricAlarms"],
     ),
     Case(
+        "AWS::CloudWatch::Alarm",
+        {
+            "Metrics": [{"Id": "sum", "Expression": "1 + 1", "ReturnData": True}],
+            "EvaluationPeriods": 1,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+        },
+        "cloudwatch",
+        lambda cloudwatch, ids: cloudwatch.describe_alarms(AlarmNames=[ids["It"]])["MetricAlarms"],
+    ),
+    Case(
         "AWS::Budgets::Budget",
         {
             "Budget": CEILING,

@@ -17,6 +17,8 @@ from focus_rows import rows, write
 from groundplan.focus.report import Report
 from groundplan.focus.use import STALE_HOURS, Use, machine_hours, use_as_json
 from groundplan.focus.workloads import Charged, Idle, Observed, Ran
+from groundplan.gateway.meter_table import MeteredSum
+from groundplan.refusal import Refused
 from groundplan.spend.focus_table import AGE_METRIC, COLUMNS, OLDEST_HOURS, QUERY, USE, USE_AGE_METRIC
 from groundplan.spend.news import Watch
 from groundplan_runtime.handlers.cost_report import make_report
@@ -119,7 +121,7 @@ def test_the_report_is_made_of_this_month_and_the_last_one_page_by_page_and_kept
     objects = [key(PAYER, month, f"{number}.parquet") for month in months for number in range(3)]
     bucket, seen = Bucket(dict.fromkeys(objects, NOW)), list[str]()
 
-    def read(files: Sequence[Path], into: Path, *_: object) -> tuple[Report, list[Charged]]:
+    def read(files: Sequence[Path], into: Path, *_: object, **__: object) -> tuple[Report, list[Charged]]:
         seen.extend(file.read_text() for file in files)
         (into / "report.html").write_text("page")
         return Report([], [], [], []), []
@@ -133,7 +135,9 @@ def test_the_report_is_made_of_this_month_and_the_last_one_page_by_page_and_kept
 def test_the_report_says_what_its_bills_cannot_tell() -> None:
     said, objects = list[str](), {key(PAYER, "2026-11", "a.parquet"): NOW}
 
-    def read(_files: object, _into: object, _designed: object, notes: Sequence[str]) -> tuple[Report, list[Charged]]:
+    def read(
+        _files: object, _into: object, _designed: object, notes: Sequence[str], **_: object
+    ) -> tuple[Report, list[Charged]]:
         said[:] = notes
         return Report([], [], [], []), []
 
@@ -161,7 +165,7 @@ def test_of_an_export_that_keeps_its_deliveries_only_the_last_counts(tmp_path: P
 
 
 def test_the_age_is_told_although_the_report_fails_and_without_a_bill_there_is_no_report() -> None:
-    def fails(files: Sequence[Path], into: Path, *_: object) -> NoReturn:
+    def fails(files: Sequence[Path], into: Path, *_: object, **__: object) -> NoReturn:
         raise RuntimeError(f"unreadable: {files} for {into}")
 
     made = exports(Bucket({key(PAYER, "2026-11", "a.parquet"): NOW}))
@@ -241,3 +245,41 @@ def test_the_export_asks_for_every_column_of_the_table() -> None:
     assert len(COLUMNS) == 60, "57 of FOCUS 1.2 and three of AWS"
     assert all(f" {name}" in QUERY for name in COLUMNS)
     assert QUERY.endswith(" FROM FOCUS_1_2_AWS")
+
+
+METERED = MeteredSum("2026-11", "retail", "help-page", "desk", "nova", 1, 0, 2, 3, 0, 0, Decimal("0.5"))
+
+
+class Meter:
+    """What was metered, or why that cannot be read."""
+
+    def __init__(self, wrong: Exception | None = None) -> None:
+        self.wrong = wrong
+
+    def month(self, month: str) -> list[MeteredSum]:
+        if self.wrong:
+            raise self.wrong
+        return [METERED] if month == METERED.month else []
+
+
+def test_the_report_holds_what_the_gateway_metered_this_month_and_is_made_without_it(tmp_path: Path) -> None:
+    bill = write(tmp_path / "bill.csv", rows(3)).read_bytes()
+
+    class Bills(Bucket):
+        def download_file(self, bucket: str, key: str, target: str) -> None:  # noqa: ARG002 - S3's own
+            Path(target).write_bytes(bill)
+
+    def report(meter: Meter | None) -> dict[str, Any]:
+        bucket = Bills({key(PAYER, "2026-11", "a.csv"): NOW})
+        make_report(exports(bucket), write_report, people(bucket), NOW, meter)
+        return json.loads(bucket.kept["report/cost.json"])
+
+    assert report(Meter())["metered"] == [METERED.as_json()]
+    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectsV2")
+    for wrong in (denied, OSError(28, "No space left on device"), Refused("no line of the meter: one.gz")):
+        without = report(Meter(wrong))
+        assert without["metered"] == []
+        [note] = [note for note in without["notes"] if note.startswith("what the gateway metered is not in this")]
+        assert str(wrong) in note
+        assert without["totals"]
+    assert not [note for note in report(None)["notes"] if "gateway" in note]

@@ -204,6 +204,15 @@ def test_without_one_price_the_total_is_at_least_the_rest_and_one_unknown(tmp_pa
     assert str(estimate(stacks, lambda _: without("kms/key")).total) == "at least $0.40, plus 1 unknown"
 
 
+def test_a_stream_that_unpacks_what_logs_send_is_charged_for_both_and_neither_is_zero(tmp_path: Path) -> None:
+    unpacks = {"ProcessingConfiguration": {"Processors": [{"Type": "Decompression"}]}}
+    for destination, keys in (({}, {"firehose/ingested"}), (unpacks, {"firehose/ingested", "firehose/decompressed"})):
+        stream = one("AWS::KinesisFirehose::DeliveryStream", ExtendedS3DestinationConfiguration=destination)
+        found = line(estimated(tmp_path, stream, {"AWS::KinesisFirehose::DeliveryStream": {"data_gb": 5}}))
+        assert {item.charge.key for item in found.items} == keys
+        assert found.kind == "unknown"
+
+
 def test_usage_that_nobody_declared_is_a_unit_price_and_no_number(tmp_path: Path) -> None:
     found = estimated(tmp_path, one("AWS::SQS::Queue"))
     assert line(found).kind == "usage"

@@ -3,16 +3,21 @@
 import gzip
 import json
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from groundplan.focus.page import page
+from groundplan.focus.report import Report, text_lines
 from groundplan.gateway.meter import PROCESS_DIED, Metered, read_event, totals
 from groundplan.gateway.meter_table import COLUMNS, MeteredSum
 from groundplan.gateway.token_cost import Usage
+from groundplan.refusal import Refused
 from groundplan_gateway.telemetry import metered
 from groundplan_runtime.integrations.metered import MeterLake, summed
 from stub_gateway import delivered
@@ -119,6 +124,13 @@ def test_lines_without_a_newline_between_them_are_not_lost(tmp_path: Path) -> No
     assert one.requests == 1
 
 
+def test_what_logs_say_to_see_whether_anybody_listens_is_no_line(tmp_path: Path) -> None:
+    asks = b"CWL CONTROL MESSAGE: Checking health of destination Firehose."
+    for between in (b"", b"\n"):
+        [one] = summed(files(tmp_path, asks + between + lines([OWN], end="") + between, asks), tmp_path)
+        assert (one.requests, one.usd) == (1, OWN.usd)
+
+
 def test_what_is_no_line_of_the_meter_is_not_counted(tmp_path: Path) -> None:
     other = {"schema": "groundplan.feedback/1", "request_id": "r1", "usd": "9"}
     [one] = summed(files(tmp_path, json.dumps(other).encode(), lines([OWN])), tmp_path)
@@ -154,3 +166,38 @@ def test_a_month_holds_what_was_asked_in_it_whenever_it_arrived() -> None:
     )
     assert [(one.month, one.requests) for one in lake.month("2026-11")] == [("2026-11", 2)]
     assert lake.month("2027-01") == []
+
+
+@pytest.mark.parametrize("content", [gzip.compress(lines([OWN]))[:-9], b"no gzip", gzip.compress(b"{broken")])
+def test_an_object_that_is_cut_off_or_something_else_is_refused_by_name_and_not_left_out(content: bytes) -> None:
+    kept = {
+        "requests/arrived=2026-11-21/a.gz": gzip.compress(lines([OWN])),
+        "requests/arrived=2026-11-22/b.gz": content,
+    }
+    with pytest.raises(Refused, match=r"s3://meter holds what is no line of the meter: .*b\.gz"):
+        MeterLake(Bucket(kept), "meter").month("2026-11")
+
+
+SUM = MeteredSum(
+    "2026-11", "retail", "help-page", "support-assistant", "nova-lite", 1200, 3, 10, 20, 30, 40, Decimal(2)
+)
+
+
+def test_the_report_has_the_gateways_count_by_tenant_and_feature_the_dearest_first() -> None:
+    small = replace(SUM, tenant="wholesale", usd=Decimal("0.0000000000000001"))
+    found = Report([], [], [], [], metered=[small, SUM])
+    text = "\n".join(text_lines(found))
+    assert text.index("retail, help-page") < text.index("wholesale, help-page")
+    assert re.search(r"retail, help-page, support-assistant, nova-lite +1,200 +100 +\$2\.00", text)
+    assert found.as_json()["metered"][0]["usd"] == "0.0000000000000001"
+    assert "the gateway" not in "\n".join(text_lines(Report([], [], [], [])))
+
+
+def test_the_page_shows_the_count_and_its_total_and_runs_nothing_that_a_tenant_says() -> None:
+    many = [replace(SUM, feature=f"feature-{number}") for number in range(150)]
+    shown = page(Report([], [], [], [], metered=[replace(SUM, tenant="<script>"), *many]), title="t", written="w")
+    assert "<script>" not in shown
+    assert "&lt;script&gt;, help-page" in shown
+    assert re.search(r"total</th>.*>181,200<.*>15,100<.*>\$302\.00<", shown)
+    assert "and 51 more" in shown
+    assert "Metered" not in page(Report([], [], [], []), title="t", written="w")

@@ -1,13 +1,16 @@
 """Queues, topics, events, state machines, and what holds a deployment together.
 
 Sources: https://aws.amazon.com/sqs/pricing/, https://aws.amazon.com/sns/pricing/,
-https://aws.amazon.com/eventbridge/pricing/, https://aws.amazon.com/step-functions/pricing/.
+https://aws.amazon.com/eventbridge/pricing/, https://aws.amazon.com/step-functions/pricing/,
+https://aws.amazon.com/firehose/pricing/.
 """
 
 from collections.abc import Iterator
 
 from groundplan.estimate.charge import Charge, hourly, monthly, used
 from groundplan.estimate.resource import NotLiteral, Resource
+
+_PROCESSORS = "ExtendedS3DestinationConfiguration.ProcessingConfiguration.Processors"
 
 
 def queue(resource: Resource) -> Iterator[Charge]:
@@ -56,8 +59,11 @@ def stream(resource: Resource) -> Iterator[Charge]:
 
 
 def delivery(resource: Resource) -> Iterator[Charge]:
-    """What is delivered."""
+    """What is delivered, and unpacked of what CloudWatch Logs sends."""
     yield used("firehose/ingested", "data_gb", resource.usage("data_gb"))
+    processors = resource.list(_PROCESSORS)
+    if any(resource.text(f"{_PROCESSORS}.{index}.Type") == "Decompression" for index in range(len(processors))):
+        yield used("firehose/decompressed", "data_gb", resource.usage("data_gb"))
 
 
 def archive(resource: Resource) -> Iterator[Charge]:

@@ -1,8 +1,8 @@
 """What leaves the gateway about a request: one line that is log, metric and event at once. No text of prompts.
 
 A line in CloudWatch's embedded metric format on standard output becomes metrics; the same line is the event: a
-subscription of the log group can hand lines with a `schema` to a stream. So nothing is sent while a caller waits, and
-nothing is lost when a function freezes after its answer.
+subscription of the log group hands those with the meter's `schema` to a stream. So nothing is sent while a caller
+waits, and nothing is lost when a function freezes after its answer.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 

@@ -14,10 +14,13 @@ from typing import Any, Protocol
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
 from groundplan.focus.known import Known
 from groundplan.focus.report import Report
 from groundplan.focus.workloads import Charged
+from groundplan.gateway.meter_table import MeteredSum
+from groundplan.refusal import Refused
 from groundplan_runtime.integrations.cost_exports import CostExports
 from groundplan_runtime.integrations.lineage_recorder import CONFIG
 from groundplan_runtime.integrations.spend_people import People
@@ -27,6 +30,7 @@ from groundplan_runtime.report_settings import Settings
 
 logger = Logger()
 READER = "groundplan_runtime.integrations.bill_report"
+METER = "groundplan_runtime.integrations.metered"
 
 
 class Reader(Protocol):
@@ -35,6 +39,12 @@ class Reader(Protocol):
     def __call__(
         self, files: Sequence[Path], folder: Path, known: Known, notes: Sequence[str], /
     ) -> tuple[Report, Sequence[Charged]]: ...
+
+
+class Meter(Protocol):
+    """What the gateway metered in a month."""
+
+    def month(self, month: str) -> Sequence[MeteredSum]: ...
 
 
 @cache
@@ -71,10 +81,12 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:  # noqa: A
 
     The age is told whatever becomes of the report, and the report is kept whatever becomes of the telling.
     """
-    return make_report(_exports(), _reader(), _people(), datetime.now(UTC))
+    return make_report(_exports(), _reader(), _people(), datetime.now(UTC), _meter())
 
 
-def make_report(exports: CostExports, reader: Reader | None, people: People, now: datetime) -> dict[str, Any]:
+def make_report(
+    exports: CostExports, reader: Reader | None, people: People, now: datetime, meter: Meter | None = None
+) -> dict[str, Any]:
     """One day's work. Without a bill it is the same-day view; without that, too, there is no report: what is not
     there is not zero."""
     ages = exports.tell_age(now)
@@ -87,19 +99,38 @@ def make_report(exports: CostExports, reader: Reader | None, people: People, now
             logger.warning("no report", files=len(files), reader=reader is not None, ages=ages, use=looked)
             return {"ages": ages, "files": len(files), "report": [], "told": []}
         designed, why_not = exports.designed()
-        notes = [*exports.unseen(ages), *filter(None, [why_not]), looked]
-        report, charged = reader(files, made, Known(designed, use), notes)
+        metered, unread = _metered(meter, now)
+        notes = [*exports.unseen(ages), *filter(None, [why_not, unread]), looked]
+        report, charged = reader(files, made, Known(designed, use, metered), notes)
         kept = exports.keep(made)
     told = people.tell(report, charged, designed, now)
     return {"ages": ages, "files": len(files), "report": kept, "told": told}
 
 
+def _metered(meter: Meter | None, now: datetime) -> tuple[Sequence[MeteredSum], str]:
+    """This month's, and why there is nothing where it cannot be read: the bill is reported all the same."""
+    try:
+        return (meter.month(f"{now:%Y-%m}") if meter else ()), ""
+    except (ClientError, OSError, Refused) as error:
+        logger.exception("the meter cannot be read")
+        return (), f"what the gateway metered is not in this report: {error}"
+
+
 def _reader() -> Reader | None:
     """What reads bills, where the function's package has it; a package without it still watches that bills come."""
+    found = _of_package(READER)
+    return found and found.write_report
+
+
+def _meter() -> Meter | None:
+    bucket, found = Settings.read().meter_bucket, _of_package(METER)
+    return found.MeterLake(_boto3().client("s3", config=CONFIG), bucket) if found and bucket else None
+
+
+def _of_package(module: str) -> Any:
     try:
-        found: Any = importlib.import_module(READER)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != READER:
+        if error.name != module:
             raise
         return None
-    return found.write_report

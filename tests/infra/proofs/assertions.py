@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from proofs.declared import ASSUMED_BY, GATEWAY, PEOPLE, Call, call, declared
+from proofs.declared import ASSUMED_BY, EXTERNAL_ID, GATEWAY, PEOPLE, Call, call, declared
 from proofs.deployment import deployers, does, never
 from proofs.evaluator import Request, Value
 from proofs.jobs import job_requests, through_endpoints
@@ -61,6 +61,7 @@ GRAVE = {
     "bedrock": """InvokeModel InvokeModelWithResponseStream ApplyGuardrail DeleteGuardrail UpdateGuardrail
         DeleteModelInvocationLoggingConfiguration""",
     "codeartifact": "PublishPackageVersion DeletePackageVersions PutDomainPermissionsPolicy",
+    "firehose": "PutRecord PutRecordBatch UpdateDestination StopDeliveryStreamEncryption DeleteDeliveryStream",
     "glue": "GetTable UpdateTable DeleteTable GetTables PutResourcePolicy",
     "iam": """CreateRole PassRole AttachRolePolicy PutRolePolicy UpdateAssumeRolePolicy DeleteRolePermissionsBoundary
         CreatePolicyVersion""",
@@ -84,6 +85,7 @@ TYPES = {
     "AWS::DynamoDB::Table": "dynamodb",
     "AWS::SQS::Queue": "sqs",
     "AWS::SNS::Topic": "sns",
+    "AWS::KinesisFirehose::DeliveryStream": "firehose",
     "AWS::Lambda::Function": "lambda",
     "AWS::Logs::LogGroup": "logs",
     "AWS::ECR::Repository": "ecr",
@@ -102,11 +104,12 @@ BYSTANDERS = """
     cloudwatch:alarm:company states:stateMachine:company glue:table/company/company
     bedrock:guardrail/company bedrock:inference-profile/us.amazon.nova-pro-v1:0
     bedrock:application-inference-profile/company bedrock:custom-model/company
+    firehose:deliverystream/company
     codeartifact:repository/company/company codebuild:project/company ec2:subnet/company ec2:security-group/company
 """.split()
 FOREIGN_SERVICES = """
-    apigateway bedrock cloudtrail cloudwatch codebuild delivery.logs ec2 events glue lambda logging.s3 s3 sagemaker
-    scheduler sns states vpc-flow-logs
+    apigateway bedrock cloudtrail cloudwatch codebuild delivery.logs ec2 events firehose glue lambda logging.s3 logs
+    s3 sagemaker scheduler sns states vpc-flow-logs
 """.split()
 
 
@@ -295,6 +298,8 @@ class _Assertions:
             here = f"{self.region}:{role.account}"
             arn = source.format(here=here, account=role.account, stem=self.world.names.stem)
             context = {"aws:SourceArn": arn, "aws:SourceAccount": role.account} if source else {}
+            if source == EXTERNAL_ID:
+                context = {"sts:ExternalId": role.account}
             asked = call("sts:AssumeRole", role.arn, context)
             yield self._asks(ASSUMED, _service(service), asked, allowed=True)
             if source:

@@ -425,7 +425,7 @@ def denying(world: World) -> Iterator[Call]:
 
 
 def cost_report(world: World) -> Iterator[Call]:
-    """handlers/cost_report.py: the exports of bills, what was designed, the report, and what people were told."""
+    """handlers/cost_report.py: bills, what was designed and metered, the report, and what people were told."""
     yield from _of_a_function(world, "CostReport", "Report", "DataLake")
     costs = f"arn:aws:s3:::{world.names.costs_bucket()}"
     yield call("s3:GetObject", f"{costs}/exports/*")
@@ -436,6 +436,9 @@ def cost_report(world: World) -> Iterator[Call]:
     yield call("s3:ListBucket", costs, {"s3:prefix": "told/2026-11/"})
     for action in ("GetObject", "PutObject"):
         yield call(f"s3:{action}", f"{costs}/told/*")
+    meter = f"arn:aws:s3:::{world.names.meter_bucket()}"
+    yield call("s3:GetObject", f"{meter}/requests/*")
+    yield call("s3:ListBucket", meter, {"s3:prefix": "requests/"})
     yield call("sns:Publish", one(world, "AWS::SNS::Topic", "Spend-data", "Alarms").arn)
     yield call("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Groundplan/Cost"})
 
@@ -514,6 +517,33 @@ def gateway(world: World) -> Iterator[Call]:
         yield call("xray:PutTraceSegments")
 
 
+def meter_writer(world: World) -> Iterator[Call]:
+    """Firehose, below two prefixes of the meter's bucket.
+
+    https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html#using-iam-s3
+    """
+    bucket = world.names.meter_bucket()
+    for action in ("AbortMultipartUpload", "GetObject", "PutObject"):
+        for prefix in ("requests", "failed"):
+            yield call(f"s3:{action}", f"arn:aws:s3:::{bucket}/{prefix}/*")
+    for action in ("GetBucketLocation", "ListBucket", "ListBucketMultipartUploads"):
+        yield call(f"s3:{action}", f"arn:aws:s3:::{bucket}")
+    for action in ("Decrypt", "GenerateDataKey"):
+        yield call(f"kms:{action}", key(world, "DataLake"), through_s3(world, bucket))
+    errors = one(world, "AWS::Logs::LogGroup", "Gateway", "MeterDelivery").arn.removesuffix("*")
+    yield call("logs:PutLogEvents", f"{errors}log-stream:one")
+
+
+def meter_lines(world: World) -> Iterator[Call]:
+    """CloudWatch Logs, into the one stream.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html#FirehoseExample
+    """
+    stream = one(world, "AWS::KinesisFirehose::DeliveryStream", "Gateway").arn
+    for action in ("PutRecord", "PutRecordBatch"):
+        yield call(f"firehose:{action}", stream)
+
+
 def api_logs(world: World) -> Iterator[Call]:
     """API Gateway, for all APIs of the application account.
 
@@ -553,6 +583,8 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
     "Generative/GatewayModels": invoking,
     "Gateway/AnswerServerRole": gateway,
     "Gateway/ApiLogsRole": api_logs,
+    "Gateway/MeterDeliveryWriter": meter_writer,
+    "Gateway/MeterLinesRole": meter_lines,
     "Generative/InvocationLogTurnOnRole": log_of_invocations,
     "Workload-digit-reader/ImageBuildRole": lambda world: image_build(world, "digit-reader"),
     "Workload-other-reader/ImageBuildRole": lambda world: image_build(world, "other-reader"),
@@ -564,6 +596,7 @@ ROLES: dict[str, Callable[[World], Iterator[Call]]] = {
 BUILD = "arn:aws:codebuild:{here}:project/{stem}-"
 # Who assumes a role: the service, and of which resources it then speaks; or people, and the tag of theirs.
 PEOPLE, GATEWAY = "people", "gateway"
+EXTERNAL_ID = "external id"  # a service that says so for whom it works: the account's number
 ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Platform/Approver": (PEOPLE, "model-approver"),
     "Spend-ai/TellRole": ("lambda.amazonaws.com", ""),
@@ -577,6 +610,8 @@ ASSUMED_BY: dict[str, tuple[str, str]] = {
     "Generative/GatewayModels": (GATEWAY, ""),
     "Gateway/AnswerServerRole": ("lambda.amazonaws.com", ""),
     "Gateway/ApiLogsRole": ("apigateway.amazonaws.com", ""),
+    "Gateway/MeterDeliveryWriter": ("firehose.amazonaws.com", EXTERNAL_ID),
+    "Gateway/MeterLinesRole": ("logs.amazonaws.com", "arn:aws:logs:{here}:log-group:one:*"),
     "Generative/InvocationLogTurnOnRole": ("lambda.amazonaws.com", ""),
     "Lineage/RecordRole": ("lambda.amazonaws.com", ""),
     "Lineage/SweepRole": ("lambda.amazonaws.com", ""),

@@ -1,6 +1,7 @@
 """Mutations that no assertion notices, and why nothing is lost by them. A pattern of mutation ids to its reason."""
 
 _SERVING = "Only what serves a release needs it, and here is none: test_boundary.py asks it of the serving stacks."
+_METER = "The condition on aws:PrincipalArn names the one role of the application account again."
 EXPLAINED = {
     "execution:* | PassRoles | widen action to iam:[*]": (
         "The key iam:PassedToService comes with iam:PassRole alone, so the condition lets no other action through. "
@@ -56,6 +57,11 @@ EXPLAINED = {
     ),
     "identity:Generative/GatewayModels* | OnlyUnderTheGuardrail | drop *": (
         "What allows asks for the guardrail as well; this holds should another policy allow without."
+    ),
+    "resource:DataLake/Key* | MeterEncrypts | widen principal to [*]": _METER,
+    "resource:Meter/RequestsPolicy* | * | widen principal to [*]": _METER,
+    "resource:Meter/RequestsPolicy* | FindBucket | widen resource to [*]": (
+        "What it allows is asked of buckets alone, and the policy speaks of its own bucket alone."
     ),
     "resource:Generative/InvocationLogBucketPolicy* | Invocations | drop condition *": (
         "Account and source each name the ai account: either alone keeps Bedrock from writing for another."

@@ -39,6 +39,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", "arn", "iam::{a}:policy/{n}"),
     "AWS::IAM::Role": ("RoleName", "name", "iam::{a}:role{p}{n}"),
     "AWS::KMS::Key": ("", "name", "kms:{r}:{a}:key/{n}"),
+    "AWS::KinesisFirehose::DeliveryStream": ("DeliveryStreamName", "name", "firehose:{r}:{a}:deliverystream/{n}"),
     "AWS::Lambda::Function": ("FunctionName", "name", "lambda:{r}:{a}:function:{n}"),
     "AWS::Logs::LogGroup": ("LogGroupName", "name", "logs:{r}:{a}:log-group:{n}:*"),
     "AWS::S3::Bucket": ("BucketName", "name", "s3:::{n}"),

@@ -74,6 +74,13 @@ def test_the_gateway_blocks_masks_falls_back_and_counts(deployed: Any) -> None:
         ("wholesale", "agent-desk", "9", "0"),
     ]
     assert all(int(row[3]) > 0 and int(row[4]) > 0 and float(row[6]) > 0 for row in rows)
+    assert "the data account's lake has the same 11 requests" in shown
+    report = json.loads(deployed.run("report", "-e", "local", "--json").stdout)
+    assert [
+        (one["tenant"], one["feature"], str(one["requests"]), str(one["interventions"]), one["usd"])
+        for one in report["metered"]
+        if one["model"] == "nova-lite"
+    ] == [(*row[:3], *row[5:]) for row in rows]
 
 
 def test_the_lineage_of_the_model_is_complete(deployed: Any) -> None:

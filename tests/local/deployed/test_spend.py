@@ -162,6 +162,7 @@ def test_the_daily_report_of_a_bill_knows_the_ceiling_tells_people_and_is_on_the
     assert lines[2] == "Owner: vision-team"
     report = json.loads(s3.get_object(Bucket=names.costs_bucket(), Key="report/cost.json")["Body"].read())
     [line] = [one for one in report["workloads"] if one["workload"] == "digit-reader"]
+    assert {"retail", "wholesale"} <= {one["tenant"] for one in report["metered"]}, "what the demo asked the gateway"
     assert (line["ceiling_usd"], line["actual_usd"], line["estimate_unknowns"]) == ("50", "45", [])
     # What the ai account alone knows came with it.
     assert seen.get("runs", 0) >= line["training_runs"]["runs"] > 0, seen
