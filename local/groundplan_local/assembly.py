@@ -10,6 +10,7 @@ from groundplan_local import (
     bucket_policies,
     canned_models,
     cloudformation,
+    enforcement,
     function_code,
     function_roles,
     guardrails,
@@ -54,7 +55,7 @@ class Assembly:
         self.mlflow_servers.close()
 
 
-def assemble(state: Path) -> Assembly:
+def assemble(state: Path, enforce_iam: bool) -> Assembly:
     """The embedded AWS; training jobs, endpoints and MLflow servers live below `state`."""
     moto = Moto()
     training_jobs = TrainingJobs(state / "training")
@@ -83,4 +84,6 @@ def assemble(state: Path) -> Assembly:
     settled_stacks.install()
     state_machine_task.install()
     web_functions.install()
+    if enforce_iam:
+        enforcement.install()
     return Assembly(joint("ministack.app", "app"), training_jobs, mlflow_servers, QueueAlarms(), endpoints)

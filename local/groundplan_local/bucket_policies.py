@@ -49,8 +49,7 @@ def install() -> None:
             ctx = replace(
                 ctx, principal_arn=principal.arn, principal_type=principal.type, principal_keys=principal.keys
             )
-            doc = _fill(doc, principal.keys)
-        return evaluate(doc, ctx, *arguments, **options)
+        return evaluate(_fill(doc, ctx.principal_keys), ctx, *arguments, **options)
 
     mend(S3, "_foreign_bucket_allows", foreign_bucket_allows)
     mend(EVALUATOR, "evaluate_resource_policy", evaluate_resource_policy)
@@ -60,12 +59,17 @@ def _principal(account: str, headers: Mapping[str, str]) -> Any | None:
     """The session that calls, under the ARN of its role; None for an account's own keys."""
     access_key = joint("ministack.core.router", "extract_access_key_id")(headers, {})
     principal: Any = joint(EVALUATOR, "resolve_principal")(access_key or account, account)
-    arn: str = getattr(principal, "arn", "")
-    if ":assumed-role/" not in arn:
+    arn = role_of(getattr(principal, "arn", ""))
+    return replace(principal, arn=arn) if arn else None
+
+
+def role_of(session: str) -> str | None:
+    """The ARN of the role whose session has this ARN; None for what is no session."""
+    if ":assumed-role/" not in session:
         return None
-    name = arn.split("/")[1]
+    account, name = session.split(":")[4], session.split("/")[1]
     role: dict[str, str] = joint("ministack.services.iam", "_roles").get_scoped(account, None, name) or {}
-    return replace(principal, arn=role.get("Arn", f"arn:aws:iam::{account}:role/{name}"))
+    return role.get("Arn", f"arn:aws:iam::{account}:role/{name}")
 
 
 def _fill(document: Any, keys: Mapping[str, Any]) -> Any:

@@ -24,6 +24,11 @@ _port = click.option(
     show_default="a free one",
     help="Where to listen, on loopback only.",
 )
+_enforce_iam = click.option(
+    "--enforce-iam",
+    is_flag=True,
+    help="Judge every call by IAM's policies. Whatever the shell says, without this nothing is judged.",
+)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Answer for machines.")
 
 
@@ -35,11 +40,12 @@ def main() -> None:
 @main.command()
 @_state
 @_port
+@_enforce_iam
 @_as_json
-def start(state: Path, port: int, as_json: bool) -> None:
+def start(state: Path, port: int, enforce_iam: bool, as_json: bool) -> None:
     """Start the server in the background and wait until it answers."""
     with _refusals_in_one_line():
-        server, new = lifecycle.start(state, port)
+        server, new = lifecycle.start(state, port, enforce_iam)
     verb = "started" if new else "already running"
     _tell(server, as_json, f"embedded AWS {verb} at {server.endpoint_url} (process {server.pid})")
 
@@ -72,13 +78,14 @@ def status(state: Path, as_json: bool) -> None:
 @main.command()
 @_state
 @_port
-def serve(state: Path, port: int) -> None:
+@_enforce_iam
+def serve(state: Path, port: int, enforce_iam: bool) -> None:
     """Run the server in the foreground until it is interrupted."""
     from groundplan_local.server import PortTakenError, serve  # late: `stop` and `status` need neither AWS library
 
     try:
         with _refusals_in_one_line():
-            serve(state, port)
+            serve(state, port, enforce_iam)
     except PortTakenError as error:
         click.echo(str(error), err=True)
         sys.exit(2)

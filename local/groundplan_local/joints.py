@@ -12,10 +12,18 @@ from typing import Any
 
 # module -> name -> its parameters, as `parameters_of` writes them; None for what is not called
 JOINTS: dict[str, dict[str, str | None]] = {
-    "ministack.app": {"SERVICE_HANDLERS": None, "app": "scope, receive, send"},
+    "ministack.app": {
+        "SERVICE_HANDLERS": None,
+        "_enforce_data_plane": "service, iam_action, headers, query_params, request_id, resource_arn=, "
+        "service_context=, auth_error_response=, named_resource=",
+        "app": "scope, receive, send",
+        "pin_request_origin": "source_ip, secure_transport",
+    },
     "ministack.core.concurrency": {"run_reentrant": "fn, *args, thread_name="},
+    "ministack.core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": None},
     "ministack.core.iam_evaluator": {
         "_request_origin": None,
+        "_resolve_condition_key": "key, ctx",
         "evaluate_resource_policy": "doc, ctx, service=, named_only=, direct_only=",
         "resolve_principal": "access_key_id, account_id, credential=",
     },
@@ -37,7 +45,7 @@ JOINTS: dict[str, dict[str, str | None]] = {
         "_rest_apis": None,
         "find_api_scope": "api_id",
     },
-    "ministack.services.bedrock": {"_tags": None},
+    "ministack.services.bedrock": {"_inference_profiles_apps": None, "_tags": None},
     "ministack.services.bedrock_runtime": {
         "_converse": "model_id, headers, body",
         "_converse_stream": "model_id, headers, body",

@@ -67,12 +67,13 @@ class Server:
     port: int
     pid: int
     process_started: float
+    enforces_iam: bool = False
 
     @classmethod
-    def this_process(cls, port: int) -> "Server":
+    def this_process(cls, port: int, enforces_iam: bool) -> "Server":
         """The server that is being started by this very process."""
         pid = os.getpid()
-        return cls(f"http://127.0.0.1:{port}", port, pid, processes.started_at(pid))
+        return cls(f"http://127.0.0.1:{port}", port, pid, processes.started_at(pid), enforces_iam)
 
     @classmethod
     def read(cls, state: Path) -> "Server | None":
@@ -121,16 +122,19 @@ def running(state: Path) -> Server | None:
     return server if server and server.process() and server.answers() else None
 
 
-def start(state: Path, port: int) -> tuple[Server, bool]:
+def start(state: Path, port: int, enforce_iam: bool = False) -> tuple[Server, bool]:
     """The server of this state folder, and whether it is new. Raises StartError, StateError."""
     with usable(state):
         state = state.resolve()
         state.mkdir(parents=True, exist_ok=True)
     with usable(state), _alone(state):
         if server := running(state):
+            if server.enforces_iam != enforce_iam:
+                does = "enforces" if server.enforces_iam else "does not enforce"
+                raise StartError(f"a server that {does} IAM runs at {server.endpoint_url}: stop it first", 2)
             return server, False
         _end(state)  # what does not answer, and what it may have left behind
-        return _start(state, port), True
+        return _start(state, port, enforce_iam), True
 
 
 def stop(state: Path) -> Server | None:
@@ -149,8 +153,9 @@ def end_groups(state: Path) -> None:
         processes.end_remembered(state / folder, PROCESS, variable)
 
 
-def _start(state: Path, port: int) -> Server:
+def _start(state: Path, port: int, enforce_iam: bool) -> Server:
     command = [sys.executable, "-m", "groundplan_local", "serve", "--state", str(state), "--port", str(port)]
+    command += ["--enforce-iam"] if enforce_iam else []
     log = state / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -41,7 +41,7 @@ class PortTakenError(Exception):
     """Somebody else listens where the server should; the message is one line for people."""
 
 
-def serve(state: Path, port: int) -> None:
+def serve(state: Path, port: int, enforce_iam: bool) -> None:
     """Serve on loopback until SIGTERM or SIGINT; port 0 takes a free one. Raises PortTakenError, StateError."""
     with usable(state):
         state = state.resolve()
@@ -50,13 +50,13 @@ def serve(state: Path, port: int) -> None:
     # Bound before anything is imported: the port is known, and nobody can take it, when ministack reads it.
     listening = _bind(port)
     port = listening.getsockname()[1]
-    _settle(port, state / "tmp")
+    _settle(port, state / "tmp", enforce_iam)
     end_groups(state)
     for folder in (*GROUPS, "tmp"):
         shutil.rmtree(state / folder, ignore_errors=True)
     with usable(state):
         (state / "tmp").mkdir()
-    asyncio.run(_serve(state, port, listening))
+    asyncio.run(_serve(state, port, listening, enforce_iam))
 
 
 def _bind(port: int) -> socket.socket:
@@ -74,31 +74,31 @@ def _bind(port: int) -> socket.socket:
     return listening
 
 
-def _settle(port: int, temporary: Path) -> None:
+def _settle(port: int, temporary: Path, enforce_iam: bool) -> None:
     """The environment in which ministack is imported and functions run."""
     for name in list(os.environ):
         if name.upper() in NOT_INHERITED or name.startswith("AWS_"):
             del os.environ[name]
     # The unpacked functions lie in the temporary folder, which ministack does not tidy up.
-    os.environ.update(SETTINGS, GATEWAY_PORT=str(port), TMPDIR=str(temporary))
+    os.environ.update(SETTINGS, GATEWAY_PORT=str(port), TMPDIR=str(temporary), AUTH=str(enforce_iam).lower())
     # Node, for functions that are written in JavaScript, may have been set up beside this interpreter.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
-async def _serve(state: Path, port: int, listening: socket.socket) -> None:
+async def _serve(state: Path, port: int, listening: socket.socket, enforce_iam: bool) -> None:
     from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType] - it has gaps in its types
     from hypercorn.config import Config
 
     from groundplan_local.assembly import assemble
 
-    app = assemble(state)
+    app = assemble(state, enforce_iam)
 
     async def announced(scope: Any, receive: Any, send: Any) -> None:
         async def tell(message: Any) -> None:
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 app.start()
-                Server.this_process(port).write(state)
+                Server.this_process(port, enforce_iam).write(state)
 
         await app.application(scope, receive, tell if scope["type"] == "lifespan" else send)
 

@@ -1,11 +1,13 @@
 """The embedded AWS, started once a session by its own command line, and what tests ask of it."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,9 +22,9 @@ DEADLINE_SECONDS = 45.0
 
 
 def run_embedded_aws(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """One command of the embedded AWS."""
+    """One command of the embedded AWS, from a shell that has a variable by which ministack would enforce IAM."""
     command = [sys.executable, "-m", "groundplan_local", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "AUTH": "true"})
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,29 @@ def embedded_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run_embedded_aws
 
 
-@pytest.fixture(scope="session")
-def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
-    """A server of this session's own, on a free port."""
-    state = tmp_path_factory.mktemp("embedded-aws")
-    started = run_embedded_aws("start", "--state", str(state))
+@contextmanager
+def serving(state: Path, *options: str) -> Generator[EmbeddedAws]:
+    """A server of one's own, on a free port."""
+    started = run_embedded_aws("start", "--state", str(state), *options)
     assert started.returncode == 0, started.stderr
     try:
         yield EmbeddedAws(json.loads((state / "server.json").read_text())["endpoint_url"], state)
     finally:
         run_embedded_aws("stop", "--state", str(state))
+
+
+@pytest.fixture(scope="session")
+def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    """A server of this session's own, on a free port."""
+    with serving(tmp_path_factory.mktemp("embedded-aws")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def enforcing_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    """A server that enforces IAM."""
+    with serving(tmp_path_factory.mktemp("enforcing-aws"), "--enforce-iam") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -57,7 +58,7 @@ def test_a_server_is_started_once_described_and_stopped(embedded: Command, state
     started = embedded("start")
     server = described(state)
     assert (started.returncode, started.stdout.count("\n"), started.stderr) == (0, 1, "")
-    assert set(server) == {"endpoint_url", "port", "pid", "process_started"}
+    assert set(server) == {"endpoint_url", "port", "pid", "process_started", "enforces_iam"}
     again = embedded("start")
     assert (again.returncode, "already running" in again.stdout) == (0, True)
     assert described(state) == server
@@ -70,6 +71,17 @@ def test_a_server_is_started_once_described_and_stopped(embedded: Command, state
         idle = embedded(verb)
         assert (idle.returncode, idle.stdout) == (0, "embedded AWS is not running\n")
     assert json.loads(embedded("status", "--json").stdout) == {"running": False}
+
+
+def test_iam_is_enforced_where_the_command_says_so_and_not_the_shell(
+    embedded_aws: Any, embedded_command: Command
+) -> None:
+    with urlopen(f"{embedded_aws.endpoint_url}/_ministack/health") as health:  # noqa: S310 - http
+        assert json.load(health)["auth"] == "disabled"
+    state = str(embedded_aws.state)
+    assert json.loads(embedded_command("status", "--state", state, "--json").stdout)["enforces_iam"] is False
+    refused = embedded_command("start", "--state", state, "--enforce-iam")
+    one_line(refused, "a server that does not enforce IAM runs at", "stop it first")
 
 
 def test_nothing_but_loopback_is_listened_on(embedded_aws: Any) -> None:
