@@ -83,6 +83,7 @@ def buckets(accounts: Accounts) -> list[tuple[str, AccountName]]:
         (names.meter_bucket(), "data"),
         (names.artefacts_bucket(), "ai"),
         (names.events_bucket(), "ai"),
+        (names.invocations_bucket(), "ai"),
         *((bucket, account) for bucket, account in logs if bucket not in theirs),
     ]
 

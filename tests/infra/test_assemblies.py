@@ -14,7 +14,9 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
 from groundplan.functions import RUNTIME, reserved
+from groundplan_operate.accounts import Accounts
 from groundplan_operate.bootstrap import NEEDED_VERSION
+from groundplan_operate.destroy import buckets
 
 MOST_ACKNOWLEDGEMENTS_A_STACK = 32  # a workload's stack has the roles of two kinds of jobs
 ENDPOINTS_GROUP = "VpcEndpoints873B3F9A"
@@ -125,6 +127,12 @@ def test_data_is_kept_where_the_environment_says_so(assembly: Any) -> None:
     for kind in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::ECR::Repository"):
         policies = {resource["DeletionPolicy"] for _, _, resource in assembly.resources(kind)}
         assert policies == {expected}, kind
+
+
+def test_destroying_an_environment_empties_every_bucket_that_it_made(assembly: Any) -> None:
+    made = {bucket["Properties"]["BucketName"] for _, _, bucket in assembly.resources("AWS::S3::Bucket")}
+    accounts = Accounts(Path(__file__).parents[2], assembly.environment)
+    assert made == {bucket for bucket, _ in buckets(accounts)}
 
 
 def test_every_function_has_json_logs_a_kept_log_group_and_a_dead_letter_queue(assembly: Any) -> None:

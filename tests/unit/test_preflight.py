@@ -458,7 +458,7 @@ def test_in_a_shared_account_both_halves_are_asked_for_together(site: Site) -> N
     assert rooms.wanted == f"room for {len(buckets(shared.accounts))}"
 
 
-@pytest.mark.parametrize(("quota", "status"), [(5.0, "ok"), (4.0, "missing"), (0.0, "missing")])
+@pytest.mark.parametrize(("quota", "status"), [(6.0, "ok"), (5.0, "missing"), (0.0, "missing")])
 def test_there_must_be_room_for_the_buckets(site: Site, quota: float, status: str) -> None:
     accounts = stubbed(site)
     accounts.fails("service-quotas", "ai", "get_service_quota", "NoSuchResourceException")
