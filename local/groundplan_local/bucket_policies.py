@@ -49,7 +49,8 @@ def install() -> None:
             ctx = replace(
                 ctx, principal_arn=principal.arn, principal_type=principal.type, principal_keys=principal.keys
             )
-        return evaluate(_fill(doc, ctx.principal_keys), ctx, *arguments, **options)
+            doc = _fill(doc, principal.keys)
+        return evaluate(doc, ctx, *arguments, **options)
 
     mend(S3, "_foreign_bucket_allows", foreign_bucket_allows)
     mend(EVALUATOR, "evaluate_resource_policy", evaluate_resource_policy)

@@ -167,6 +167,17 @@ class Deployed:
         once = Config(retries={"total_max_attempts": 1})
         return lambda service: session.client(service, endpoint_url=self._aws.endpoint_url, config=once)
 
+    def bucket(self, name: str, account: str) -> Any:
+        """A bucket with its policy of prod; returns S3 as its owner sees it."""
+        s3, policy = self.root("s3", account), self.world.attached[f"arn:aws:s3:::{name}"]
+        s3.create_bucket(Bucket=name)
+        s3.put_bucket_policy(Bucket=name, Policy=self.document([policy]))
+        return s3
+
+    def s3(self, caller: Caller, given: str | None = None) -> Any:
+        """S3 as a new role sees it."""
+        return self.session(self.create(caller, given=given))("s3")
+
     def made_up(self, name: str, account: str, **fields: Any) -> Caller:
         """A role that prod has not."""
         return Caller(name, f"arn:aws:iam::{account}:role/{name}", account, **fields)
@@ -346,32 +357,37 @@ def test_the_boundary_holds_a_role_that_was_given_everything(deployed: Deployed)
         assert refusal(iam.create_user, UserName=f"of-{boundary}") in expected
 
 
-def test_the_evaluation_reads_its_workloads_requests_and_never_the_true_answers(deployed: Deployed) -> None:
-    names = deployed.world.names
-    bucket, lake = names.lake_bucket("evaluation"), deployed.root("s3", deployed.accounts.data)
-    lake.create_bucket(Bucket=bucket)
-    lake.put_bucket_policy(
-        Bucket=bucket, Policy=deployed.document([deployed.world.attached[f"arn:aws:s3:::{bucket}"]])
-    )
-    requests, answers, others = f"{TRAINED}/1/requests.jsonl", f"{TRAINED}/1/samples.jsonl", "other/1/requests.jsonl"
-    for key in (requests, answers, others):
+@pytest.fixture(scope="module")
+def evaluation(deployed: Deployed) -> Any:
+    """S3 as the evaluations of a workload see it."""
+    return deployed.s3(deployed.role(f"Workload-{TRAINED}/Evaluation"))
+
+
+def test_evaluations_read_their_workloads_requests_and_never_the_true_answers(
+    deployed: Deployed, evaluation: Any
+) -> None:
+    names, account = deployed.world.names, deployed.accounts.ai
+    bucket = names.lake_bucket("evaluation")
+    lake = deployed.bucket(bucket, deployed.accounts.data)
+    keys = [f"{TRAINED}/1/requests.jsonl", f"{TRAINED}/1/samples.jsonl", "another/1/requests.jsonl"]
+    for key in keys:
         lake.put_object(Bucket=bucket, Key=key, Body=b"{}")
-    evaluation, training = (deployed.role(f"Workload-{TRAINED}/{part}") for part in ("Evaluation", "Training"))
     # The bucket's policy holds against roles that were given everything as well.
-    given, untagged, another = (
-        deployed.made_up(f"{names.stem}-{name}", evaluation.account, tags=tags)
-        for name, tags in (
-            ("given-evaluation", evaluation.tags),
-            ("untagged-evaluation", {}),
-            ("another", evaluation.tags),
-        )
+    tags = {"workload": TRAINED}
+    given, untagged, otherwise = (
+        deployed.s3(deployed.made_up(f"{names.stem}-{name}", account, tags=tag), given=EVERYTHING)
+        for name, tag in (("given-evaluation", tags), ("untagged-evaluation", {}), ("otherwise", tags))
     )
-    roles = {deployed.create(caller): reads for caller, reads in ((evaluation, True), (training, False))}
-    roles |= {
-        deployed.create(caller, given=EVERYTHING): reads
-        for caller, reads in ((given, True), (untagged, False), (another, False))
-    }
-    for role, reads in roles.items():
-        s3 = deployed.session(role)("s3")
-        found = [refusal(s3.get_object, Bucket=bucket, Key=key) for key in (requests, answers, others)]
-        assert found == ["" if reads else "AccessDenied", "AccessDenied", "AccessDenied"], role
+    training = deployed.s3(deployed.role(f"Workload-{TRAINED}/Training"))
+    for s3, read in ((evaluation, keys[:1]), (given, keys[:1]), (training, []), (untagged, []), (otherwise, [])):
+        assert [key for key in keys if refusal(s3.get_object, Bucket=bucket, Key=key) not in DENIED] == read
+
+
+def test_evaluations_alone_write_answers_and_write_nothing_else(deployed: Deployed, evaluation: Any) -> None:
+    names, account = deployed.world.names, deployed.accounts.ai
+    bucket = names.artefacts_bucket()
+    deployed.bucket(bucket, account)
+    given = deployed.s3(deployed.made_up("writes-everything", account), given=EVERYTHING)
+    keys = [f"workloads/{TRAINED}/answers/1", f"workloads/{TRAINED}/output/1"]
+    for s3, denied in ((evaluation, [False, True]), (given, [True, False])):
+        assert [refusal(s3.put_object, Bucket=bucket, Key=key, Body=b"{}") in DENIED for key in keys] == denied
