@@ -255,6 +255,14 @@ def test_and_not_without_saying_for_whom(
     deployed: Deployed, gateway: Any, models_role: str, tags: Mapping[str, str]
 ) -> None:
     assert refusal(deployed.session, role=models_role, tags=tags, by=gateway("sts")) in DENIED
+    # The trust asks for them by itself, whatever the gateway's own policy says.
+    iam = deployed.root("iam", deployed.accounts.application)
+    wider = {"RoleName": deployed.world.names.gateway_role(), "PolicyName": "wider"}
+    iam.put_role_policy(**wider, PolicyDocument=EVERYTHING)
+    try:
+        assert refusal(deployed.session, role=models_role, tags=tags, by=gateway("sts")) in DENIED
+    finally:
+        iam.delete_role_policy(**wider)
 
 
 def test_nobody_else_becomes_it_whatever_he_may_do(deployed: Deployed, models_role: str) -> None:
