@@ -50,6 +50,7 @@ from stub_gateway import (
 
 CALLERS = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
 THRESHOLD, BULKHEAD, COOL_DOWN = 5, 10, 3.0
+ROUNDS = 3  # of which the quietest counts
 CALL_SECONDS = 0.02
 PROTECTION = {
     "concurrent_calls": BULKHEAD,
@@ -209,13 +210,15 @@ def outage(kind: str, failing: Callable[[threading.Event], Callable[[Any], Any]]
         running.models.behave["us.well"] = lambda _: time.sleep(CALL_SECONDS) or answered("Hello")
         running.models.behave["us.sick"] = running.models.behave["us.well"]
         call_many(running, "well", 50, 5)
-        baseline = both(running, 0)[1]
+        baseline = [both(running, 0)[1] for _ in range(ROUNDS)]
         running.models.calls.clear()
         running.models.behave["us.sick"] = failing(over)
         call_many(running, "sick", 40, 20)  # opens the breaker
         reached = sum(call["modelId"] == "us.sick" for call in running.models.calls)
         running.app.state.gateway.backends["model/sick"].breaker.open_until(time.monotonic() + 3600)
-        shed, meanwhile = both(running, CALL_SECONDS)  # as many calls a second as when it answered
+        # As many calls a second as when it answered.
+        shed, meanwhile = zip(*(both(running, CALL_SECONDS) for _ in range(ROUNDS)), strict=True)
+        shed = [one for round_of in shed for one in round_of]
         assert all(status == 503 for status, _, _ in shed)
         over.set()
         running.models.behave.pop("us.sick")
@@ -229,11 +232,14 @@ def outage(kind: str, failing: Callable[[threading.Event], Callable[[Any], Any]]
     return [
         figure(f"{kind}: calls that reach the model", reached, THRESHOLD + BULKHEAD, "calls"),
         figure(f"{kind}: shed, p99", percentile(shed_ms, 99), 50, "ms"),
-        figure(
-            f"{kind}: another model's p99", percentile(meanwhile, 99) / percentile(baseline, 99), 1.2, "x baseline"
-        ),
+        figure(f"{kind}: another model's p99", quietest(meanwhile) / quietest(baseline), 1.2, "x baseline"),
         figure(f"{kind}: back after", seconds_back, COOL_DOWN + 0.25, "s"),
     ]
+
+
+def quietest(rounds: Sequence[Sequence[float]]) -> float:
+    """The p99 of the round that the machine disturbed least."""
+    return min(percentile(seconds, 99) for seconds in rounds)
 
 
 def hangs(over: threading.Event) -> Callable[[Any], Any]:
