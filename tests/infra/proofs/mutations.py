@@ -30,6 +30,8 @@ class Mutation:
 
     def speaks_of(self, action: str) -> bool:
         """Whether what was changed is about the action."""
+        if self.before and self.after and self._changes_actions_alone:
+            return speaks_of(self.before, action) is not speaks_of(self.after, action)
         changed = [entry for entry in (self.before, self.after) if entry]
         return not changed or any(speaks_of(entry, action) for entry in changed)
 
@@ -43,6 +45,11 @@ class Mutation:
         now = self.after is not None and applies(self.after, assertion.request, remember=False)
         same_effect = self.after is not None and self.before.effect == self.after.effect
         return (was or now) and not (was and now and same_effect and not self._names_others)
+
+    @cached_property
+    def _changes_actions_alone(self) -> bool:
+        before, after = ({**entry.document, "Action": None} for entry in (self.before, self.after) if entry)
+        return before == after
 
     @cached_property
     def _names_others(self) -> bool:
