@@ -59,6 +59,17 @@ class Policy:
 
     name: str
     statements: tuple[Statement, ...]
+    spoken_of: dict[tuple[str, str], list[Statement]] = field(
+        default_factory=dict[tuple[str, str], list[Statement]], repr=False
+    )
+
+    def about(self, action: str, effect: str) -> list[Statement]:
+        """The statements of an effect that speak of an action."""
+        known = self.spoken_of.get((action, effect))
+        if known is None:
+            known = [one for one in self.statements if one.effect == effect and speaks_of(one, action)]
+            self.spoken_of[action, effect] = known
+        return known
 
     @classmethod
     def read(cls, name: str, document: Mapping[str, Any]) -> "Policy":
@@ -138,19 +149,15 @@ def _granted(request: Request, policies: Policies, limits: Sequence[Sequence[Pol
 
 
 def _matches(request: Request, policies: Iterable[Policy], effect: str) -> bool:
-    return any(
-        statement.effect == effect and applies(statement, request)
-        for policy in policies
-        for statement in policy.statements
-    )
+    return any(applies(one, request) for policy in policies for one in policy.about(request.action, effect))
 
 
 def _naming(request: Request, policy: Policy, effect: str) -> set[str]:
     """How the statements of this effect that apply name the caller."""
     return {
         how
-        for statement in policy.statements
-        if statement.effect == effect and (how := names(statement, request)) and applies(statement, request)
+        for statement in policy.about(request.action, effect)
+        if (how := names(statement, request)) and applies(statement, request)
     }
 
 
