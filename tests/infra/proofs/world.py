@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,13 @@ KINDS: dict[str, tuple[str, str, str]] = {
     ),
     "AWS::StepFunctions::StateMachine": ("StateMachineName", "arn", "states:{r}:{a}:stateMachine:{n}"),
 }
+
+
+@cache
+def _consent(principal: str) -> Policy:
+    """An owner who lets an account, or `*`, do everything."""
+    everything = {"Effect": "Allow", "Action": "*", "Principal": {"AWS": principal}}
+    return Policy.read("consent", {"Statement": everything})
 
 
 @dataclass(frozen=True)
@@ -164,15 +171,13 @@ class World:
 
     def identity_allows(self, caller: Caller, request: Request) -> bool:
         """The decision if nothing but the caller's own policies counted: no boundary, and every owner consents."""
-        consent = {"Effect": "Allow", "Action": "*", "Principal": {"AWS": caller.account}}
         own = [self.policies[name] for name in caller.policies]
-        return allows(request, Policies(identity=own, resource=Policy.read("consent", {"Statement": consent})))
+        return allows(request, Policies(identity=own, resource=_consent(caller.account)))
 
     def endpoint_allows(self, service: str, request: Request) -> bool:
         """Whether an endpoint lets the request through, if nothing else stood against it."""
-        consent = Policy.read("consent", {"Statement": {"Effect": "Allow", "Action": "*", "Principal": "*"}})
         through = Policies(
-            identity=[ADMINISTRATOR], resource=consent, endpoint=self.policies[self.endpoints[service]]
+            identity=[ADMINISTRATOR], resource=_consent("*"), endpoint=self.policies[self.endpoints[service]]
         )
         return allows(request, through)
 
