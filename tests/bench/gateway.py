@@ -293,8 +293,15 @@ def imports() -> list[Figure]:
 
     bare = cpu("sys")
     powertools = "aws_lambda_powertools, aws_lambda_powertools.metrics, aws_lambda_powertools.utilities.parser"
-    ratio = (cpu("groundplan_gateway.asgi") - bare) / (cpu(f"boto3, {powertools}") - bare)
-    return [figure("import, processor time", ratio, 1.5, "x boto3 + Powertools")]
+    rival = cpu(f"boto3, {powertools}") - bare
+    ratio, spans = (
+        (cpu(modules) - bare) / rival
+        for modules in ("groundplan_gateway.asgi", "groundplan_gateway.asgi, groundplan_gateway.span_export")
+    )
+    return [
+        figure("import, processor time", ratio, 1.5, "x boto3 + Powertools"),
+        figure("import, where spans are sent", spans, None, "x boto3 + Powertools"),
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:

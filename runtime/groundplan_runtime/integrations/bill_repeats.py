@@ -19,8 +19,8 @@ TELLING = (
 SAMPLED_ROWS = 20_000
 FEW = 0.01  # of the rows; more of them are not looked up one by one
 # More memory is no quicker: hashes beyond it are on disk for the while. More rows would not do with it.
-MIB_A_THREAD = 64
-ROWS_A_PASS = 20_000_000
+MIB_A_THREAD = 48
+ROWS_A_PASS = 15_000_000
 LEAST_BYTES_A_ROW = 200  # of CSV
 
 
