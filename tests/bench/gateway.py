@@ -50,7 +50,7 @@ from stub_gateway import (
 
 CALLERS = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
 THRESHOLD, BULKHEAD, COOL_DOWN = 5, 10, 3.0
-ROUNDS = 3  # of which the quietest counts
+ROUNDS = 5  # of which the quietest counts
 CALL_SECONDS = 0.02
 PROTECTION = {
     "concurrent_calls": BULKHEAD,
