@@ -363,7 +363,7 @@ def _days(groups: Sequence[Group]) -> str:
 def _basis(report: Report) -> Iterator[str]:
     yield "<h2>What this rests on</h2>"
     for one in report.reconciliation[:MOST_TOTALS]:
-        left = f", of which {one.left_out_rows:,} ({money(one.left_out, one.currency)}) were there already"
+        left = f", left out as there already: {one.left_out_rows:,} ({money(one.left_out, one.currency)})"
         yield (
             f"<p>{_text(one.provider or '(no provider)')}: the files hold {one.held_rows:,} charges, "
             f"{_text(money(one.held, one.currency))}{_text(left) if one.left_out_rows else ''}. Counted: "

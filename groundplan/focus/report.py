@@ -230,7 +230,7 @@ def text_lines(report: Report) -> Iterator[str]:
         if len(report.metered) > MOST_LINES:
             yield f"  and {len(report.metered) - MOST_LINES} more; --json has them all"
     for one in report.reconciliation:
-        left = f", {one.left_out_rows:,} rows were there already ({money(one.left_out, one.currency)})"
+        left = f", left out as there already: {one.left_out_rows:,} ({money(one.left_out, one.currency)})"
         yield (
             f"reconciled {one.provider or UNALLOCATED}: {one.held_rows:,} rows hold {money(one.held, one.currency)}"
             f"{left if one.left_out_rows else ''}; {money(one.counted, one.currency)} are counted, "
