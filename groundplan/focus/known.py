@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from groundplan.focus.metered_sum import MeteredSum
 from groundplan.focus.report import Report
 from groundplan.focus.same_day import not_billed_yet, reconciled
 from groundplan.focus.use import STALE_HOURS, Use
 from groundplan.focus.workloads import Charged, Designed, NotBilled, workload_lines
-from groundplan.gateway.meter_table import MeteredSum
 
 NOT_IN_IT = "usage of machines times the price files; tokens, requests, storage and discounts come with the bill"
 

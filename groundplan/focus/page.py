@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from html import escape
 
+from groundplan.focus.metered_sum import MeteredSum
+from groundplan.focus.metered_sum import dearest as dearest_metered
 from groundplan.focus.report import CAUSES, NOTHING, Group, Report, Sums, money, seen_words
 from groundplan.focus.use import SameDay
 from groundplan.focus.workloads import WorkloadLine
-from groundplan.gateway.meter_table import MeteredSum
-from groundplan.gateway.meter_table import dearest as dearest_metered
 from groundplan.prices import dollars
 
 MOST_LINES = 100  # of the table of workloads

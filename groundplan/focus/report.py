@@ -6,9 +6,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from groundplan.focus.metered_sum import MeteredSum, dearest
 from groundplan.focus.use import SameDay
 from groundplan.focus.workloads import SPOT_PROMISE, Idle, WorkloadLine, plain
-from groundplan.gateway.meter_table import MeteredSum, dearest
 from groundplan.prices.money import dollars
 
 CAUSES = ("negotiated", "commitment", "spot", "credit", "prepaid", "other")

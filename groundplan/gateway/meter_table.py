@@ -3,13 +3,11 @@
 What carries lines there delivers at least once, in any order: whoever sums them must not sum rows.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
-from decimal import Decimal
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from groundplan.focus.queries import MONEY
-from groundplan.focus.workloads import plain
 from groundplan.gateway.meter import PROCESS_DIED, SCHEMA, Metered
 from groundplan.gateway.token_cost import Usage
 from groundplan.table import ARRIVED
@@ -26,47 +24,11 @@ COLUMNS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class MeteredSum:
-    """What the gateway metered of a month (2026-11); `usd` is exact."""
-
-    month: str
-    tenant: str
-    feature: str
-    workload: str
-    model: str
-    requests: int
-    interventions: int
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    usd: Decimal
-
-    @property
-    def name(self) -> str:
-        """Whose it is, for people."""
-        return ", ".join((self.tenant, self.feature, self.workload, self.model))
-
-    @property
-    def tokens(self) -> int:
-        """Of all kinds."""
-        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
-
-    def as_json(self) -> dict[str, str | int]:
-        """As documented."""
-        return asdict(self) | {"usd": plain(self.usd)}
-
-
-def dearest(found: Iterable[MeteredSum]) -> list[MeteredSum]:
-    """The most dollars first."""
-    return sorted(found, key=lambda one: (-one.usd, one.name))
-
-
 def sums(source: str) -> str:
-    """The question for `MeteredSum`s, of a table or of a relation with `COLUMNS`; DuckDB and Athena read the same.
+    """The question for `focus.metered_sum.MeteredSum`s, of a table or of a relation with `COLUMNS`.
 
-    A request counts once, by its own line if there is one: see `groundplan.gateway.meter.totals`.
+    DuckDB and Athena read the same. A request counts once, by its own line if there is one: see
+    `groundplan.gateway.meter.totals`.
     """
     keys = "month, tenant, feature, workload, model"
     tokens = [f"{one.name}_tokens" for one in fields(Usage)]

@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from groundplan.focus.metered_sum import MeteredSum
 from groundplan.gateway.meter import Metered, totals
-from groundplan.gateway.meter_table import MeteredSum
 from groundplan.refusal import Refused
 from groundplan_operate.accounts import Accounts
 from groundplan_operate.deployed_gateway import Answer, DeployedGateway

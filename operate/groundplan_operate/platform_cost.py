@@ -8,9 +8,9 @@ from datetime import datetime
 from botocore.exceptions import ClientError
 
 from groundplan.focus.kept_design import kept_design
+from groundplan.focus.metered_sum import MeteredSum
 from groundplan.focus.use import Use
 from groundplan.focus.workloads import Designed
-from groundplan.gateway.meter_table import MeteredSum
 from groundplan.refusal import bad
 from groundplan.workload import Workload
 from groundplan_operate.accounts import Accounts

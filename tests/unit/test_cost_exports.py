@@ -14,10 +14,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from focus_rows import rows, write
+from groundplan.focus.metered_sum import MeteredSum
 from groundplan.focus.report import Report
 from groundplan.focus.use import STALE_HOURS, Use, machine_hours, use_as_json
 from groundplan.focus.workloads import Charged, Idle, Observed, Ran
-from groundplan.gateway.meter_table import MeteredSum
 from groundplan.refusal import Refused
 from groundplan.spend.focus_table import AGE_METRIC, COLUMNS, OLDEST_HOURS, QUERY, USE, USE_AGE_METRIC
 from groundplan.spend.news import Watch

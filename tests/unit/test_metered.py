@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from groundplan.focus.metered_sum import MeteredSum
 from groundplan.focus.page import page
 from groundplan.focus.report import Report, text_lines
 from groundplan.gateway.meter import PROCESS_DIED, Metered, read_event, totals
-from groundplan.gateway.meter_table import COLUMNS, MeteredSum
+from groundplan.gateway.meter_table import COLUMNS
 from groundplan.gateway.token_cost import Usage
 from groundplan.refusal import Refused
 from groundplan_gateway.telemetry import metered

@@ -17,9 +17,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from groundplan.focus.known import Known
+from groundplan.focus.metered_sum import MeteredSum
 from groundplan.focus.report import Report
 from groundplan.focus.workloads import Charged
-from groundplan.gateway.meter_table import MeteredSum
 from groundplan.refusal import Refused
 from groundplan_runtime.integrations.cost_exports import CostExports
 from groundplan_runtime.integrations.lineage_recorder import CONFIG

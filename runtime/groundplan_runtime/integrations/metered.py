@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import duckdb
 from botocore.exceptions import ClientError
 
-from groundplan.gateway.meter_table import COLUMNS, REQUESTS, MeteredSum, since, sums
+from groundplan.focus.metered_sum import MeteredSum
+from groundplan.gateway.meter_table import COLUMNS, REQUESTS, since, sums
 from groundplan.refusal import Refused
 
 _SHAPE = {name: "VARCHAR" if kind == "string" else kind.upper() for name, kind in COLUMNS.items()}
