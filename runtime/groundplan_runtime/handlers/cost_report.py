@@ -21,8 +21,8 @@ from groundplan.focus.metered_sum import MeteredSum
 from groundplan.focus.report import Report
 from groundplan.focus.workloads import Charged
 from groundplan.refusal import Refused
+from groundplan_runtime.integrations.client_config import CONFIG
 from groundplan_runtime.integrations.cost_exports import CostExports
-from groundplan_runtime.integrations.lineage_recorder import CONFIG
 from groundplan_runtime.integrations.spend_people import People
 from groundplan_runtime.integrations.spend_topic import Topic
 from groundplan_runtime.integrations.told_alarms import ToldAlarms

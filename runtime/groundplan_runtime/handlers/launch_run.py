@@ -23,7 +23,8 @@ from groundplan.prices import PriceBook, read_prices
 from groundplan.refusal import Refused
 from groundplan.run_time import run_time
 from groundplan_runtime.integrations.claimed_run import WantedRun, claim_run
-from groundplan_runtime.integrations.lineage_recorder import CONFIG, cost_of
+from groundplan_runtime.integrations.client_config import CONFIG
+from groundplan_runtime.integrations.lineage_recorder import cost_of
 from groundplan_runtime.integrations.preparations import Preparations
 from groundplan_runtime.integrations.run_claims import RunClaims
 from groundplan_runtime.integrations.sagemaker import SageMaker

@@ -8,16 +8,14 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.config import Config
 
 from groundplan.focus.use import use_as_json
 from groundplan.prices import read_prices
 from groundplan.spend.focus_table import USE
+from groundplan_runtime.integrations.client_config import CONFIG
 from groundplan_runtime.integrations.platform_use import Platform
 from groundplan_runtime.spend_settings import ObserverSettings
 
-# One retry loop, botocore's own.
-CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3})
 logger = Logger()
 
 

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from groundplan.spend.focus_table import REPORT, WIDGET
-from groundplan_runtime.integrations.lineage_recorder import CONFIG
+from groundplan_runtime.integrations.client_config import CONFIG
 from groundplan_runtime.report_settings import costs_bucket
 
 logger = Logger()

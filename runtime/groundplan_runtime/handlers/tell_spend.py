@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
 from groundplan.spend import Alarm, alarm, notice_of
-from groundplan_runtime.integrations.lineage_recorder import CONFIG
+from groundplan_runtime.integrations.client_config import CONFIG
 from groundplan_runtime.integrations.spend_topic import Topic
 from groundplan_runtime.spend_settings import AlarmSettings
 

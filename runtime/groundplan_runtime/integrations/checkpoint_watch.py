@@ -1,6 +1,6 @@
 """Looks how old the newest checkpoint of each running job is, and tells CloudWatch of the oldest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -9,17 +9,12 @@ from aws_lambda_powertools import Logger
 
 from groundplan.checkpoint_age import AGE_METRIC, METRICS, age_minutes, newest_checkpoint
 from groundplan.json_value import mapping
-from groundplan_runtime.integrations.lineage_recorder import CONFIG
+from groundplan_runtime.integrations.client_config import CONFIG
+from groundplan_runtime.integrations.listed_objects import Lists, listed
 from groundplan_runtime.integrations.sagemaker import NotKnown, SageMaker
 from groundplan_runtime.lineage_settings import Settings
 
 logger = Logger()
-
-
-class S3(Protocol):
-    """What is used of boto3's S3 client."""
-
-    def list_objects_v2(self, **request: Any) -> Mapping[str, Any]: ...
 
 
 class CloudWatch(Protocol):
@@ -32,7 +27,7 @@ class CheckpointWatch:
     """`bucket` is the one of the artefacts, `environment` the dimension under which the age is told."""
 
     def __init__(
-        self, sagemaker: SageMaker, s3: S3, cloudwatch: CloudWatch, *, bucket: str, environment: str
+        self, sagemaker: SageMaker, s3: Lists, cloudwatch: CloudWatch, *, bucket: str, environment: str
     ) -> None:
         self._sagemaker, self._s3, self._cloudwatch = sagemaker, s3, cloudwatch
         self._bucket, self._environment = bucket, environment
@@ -81,14 +76,8 @@ class CheckpointWatch:
             yield name, age_minutes(now, max(starts), newest_checkpoint(self._objects(f"{prefix.rstrip('/')}/")))
 
     def _objects(self, prefix: str) -> Iterator[tuple[str, datetime]]:
-        more: dict[str, str] = {}
-        while True:
-            page = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
-            for entry in page.get("Contents") or ():
-                yield entry["Key"], entry["LastModified"]
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+        for page in listed(self._s3, self._bucket, prefix):
+            yield from ((entry["Key"], entry["LastModified"]) for entry in page)
 
 
 def connect(settings: Settings) -> CheckpointWatch:

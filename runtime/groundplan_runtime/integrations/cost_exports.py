@@ -25,6 +25,7 @@ from groundplan.spend.focus_table import (
     USE,
     USE_AGE_METRIC,
 )
+from groundplan_runtime.integrations.listed_objects import Lists, listed
 
 _UNKNOWN = f"no ceilings and no estimates: {DESIGNS}"
 _UNSEEN = f"no runs, refused runs, idle endpoints and same-day figures: {USE}"
@@ -32,10 +33,9 @@ _NOT_THERE = ("404", "NoSuchKey", "403", "AccessDenied")  # who may not list is 
 NEVER_HOURS = 24.0 * 365  # told for an account of which no bill has ever come: as good as a year
 
 
-class S3(Protocol):
+class S3(Lists, Protocol):
     """What is used of boto3's S3 client."""
 
-    def list_objects_v2(self, **request: Any) -> Mapping[str, Any]: ...
     def get_object(self, **request: Any) -> Mapping[str, Any]: ...
     def download_file(self, bucket: str, key: str, target: str, /) -> object: ...
     def put_object(self, **request: Any) -> object: ...
@@ -140,15 +140,10 @@ class CostExports:
 
     def _objects(self, account: str, month: str) -> Iterator[tuple[str, datetime]]:
         prefix = f"{EXPORTS}/{account}/{self.export_name}/data/{PARTITION.upper()}={month}/"
-        more: dict[str, str] = {}
-        while True:
-            page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix, **more)
-            for entry in page.get("Contents") or ():
+        for page in listed(self.s3, self.bucket, prefix):
+            for entry in page:
                 if entry["Key"].endswith((".parquet", ".csv", ".csv.gz")):
                     yield entry["Key"], entry["LastModified"]
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
 def _code(error: ClientError) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 
 from groundplan.lineage.open_lineage import open_lineage_events
 from groundplan.lineage.records import (
@@ -20,6 +19,7 @@ from groundplan.lineage.records import (
 from groundplan.lineage.rows import Relation, as_recorded, items
 from groundplan.prices import PriceBook, read_prices
 from groundplan.run_cost import Cost, run_cost
+from groundplan_runtime.integrations.client_config import CONFIG
 from groundplan_runtime.integrations.event_store import EventStore
 from groundplan_runtime.integrations.lineage_table import LineageTable
 from groundplan_runtime.integrations.run_claims import RunClaims
@@ -27,8 +27,6 @@ from groundplan_runtime.integrations.run_records import RunRecords
 from groundplan_runtime.integrations.sagemaker import Description, NotKnown, SageMaker, Served
 from groundplan_runtime.lineage_settings import Settings
 
-# One retry loop, botocore's own.
-CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3})
 _WITH_ANCESTORS = ("model/", "package/")
 logger = Logger()
 

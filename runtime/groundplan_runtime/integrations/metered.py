@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from groundplan.focus.metered_sum import MeteredSum
 from groundplan.gateway.meter_table import COLUMNS, REQUESTS, since, sums
 from groundplan.refusal import Refused
+from groundplan_runtime.integrations.listed_objects import Lists, listed
 
 _SHAPE = {name: "VARCHAR" if kind == "string" else kind.upper() for name, kind in COLUMNS.items()}
 _OBJECTS = f"read_json(?, format = 'unstructured', columns = {_SHAPE})"
@@ -27,10 +28,9 @@ _LINES = f"""(SELECT unnest(json_transform(
     FROM ({_TEXTS}) AS texts WHERE trim(text) <> '' AND NOT starts_with(text, 'CWL CONTROL MESSAGE'))"""
 
 
-class S3(Protocol):
+class S3(Lists, Protocol):
     """What is used of boto3's S3 client."""
 
-    def list_objects_v2(self, **request: Any) -> Mapping[str, Any]: ...
     def download_file(self, bucket: str, key: str, target: str, /) -> object: ...
 
 
@@ -60,17 +60,12 @@ class MeterLake:
                 raise Refused(f"s3://{self.bucket} holds what is no line of the meter: {why}") from None
 
     def _fetch(self, first: str, folder: Path) -> Iterator[Path]:
-        more: dict[str, str] = {"StartAfter": first}
-        while True:
-            page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"{REQUESTS}/", **more)
-            for entry in page.get("Contents") or ():
+        for page in listed(self.s3, self.bucket, f"{REQUESTS}/", StartAfter=first):
+            for entry in page:
                 target = folder / entry["Key"]
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self.s3.download_file(self.bucket, entry["Key"], str(target))
                 yield target
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
 def summed(files: Sequence[Path], folder: Path) -> list[MeteredSum]:

@@ -5,14 +5,11 @@ import os
 from typing import Any
 
 import boto3
-from botocore.config import Config
 
 from groundplan.refusal import bad
 from groundplan.tracking import RecordKey, tracked_run
+from groundplan_runtime.integrations.client_config import CONFIG
 from groundplan_runtime.integrations.mlflow import Mlflow
-
-# One retry loop, botocore's own.
-CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3})
 
 
 class RunLog:

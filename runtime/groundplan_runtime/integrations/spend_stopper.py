@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from groundplan.spend import Alarm, Decision, Notice, Order, Rules, Subject, Thing, decide
 from groundplan.spend.budgets import Stop
-from groundplan_runtime.integrations.lineage_recorder import CONFIG
+from groundplan_runtime.integrations.client_config import CONFIG
 from groundplan_runtime.integrations.spend_acts import KeptAct, SpendActs
 from groundplan_runtime.integrations.spend_things import SpendThings
 from groundplan_runtime.integrations.spend_topic import Teller, Topic

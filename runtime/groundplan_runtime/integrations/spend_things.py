@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from groundplan.checkpoint_age import newest_checkpoint
 from groundplan.json_value import mapping
 from groundplan.spend.stopper import Act, Runs, Thing, incarnation
+from groundplan_runtime.integrations.listed_objects import listed
 
 Tags = Sequence[Mapping[str, str]]
 GONE = ("could not find", "not found", "does not exist", "recordnotfound")
@@ -118,14 +119,8 @@ class SpendThings:
 
     def _saved(self, place: str) -> bool:
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
-        more: dict[str, str] = {}
-        while True:
-            page = self._s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/", **more)
-            if newest_checkpoint((one["Key"], one["LastModified"]) for one in page.get("Contents") or ()):
-                return True
-            if not page.get("IsTruncated"):
-                return False
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+        pages = listed(self._s3, bucket, f"{prefix.rstrip('/')}/")
+        return any(newest_checkpoint((one["Key"], one["LastModified"]) for one in page) for page in pages)
 
     def _tags(self, arn: str) -> dict[str, str]:
         found: Tags = [tag for page in self._pages("list_tags", ResourceArn=arn) for tag in page["Tags"]]

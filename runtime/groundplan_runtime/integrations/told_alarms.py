@@ -9,16 +9,16 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from groundplan.spend.focus_table import TOLD
+from groundplan_runtime.integrations.listed_objects import Lists, listed
 
 LEASE = timedelta(minutes=15)  # longer than the function may run: who has not told by then never will
 # Somebody else wrote first, or is writing: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 _LOST = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
-class S3(Protocol):
+class S3(Lists, Protocol):
     """What is used of boto3's S3 client."""
 
-    def list_objects_v2(self, **request: Any) -> Mapping[str, Any]: ...
     def get_object(self, **request: Any) -> Mapping[str, Any]: ...
     def put_object(self, **request: Any) -> Mapping[str, Any]: ...
 
@@ -32,14 +32,9 @@ class ToldAlarms:
 
     def told(self, month: str) -> set[str]:
         """Keys of a month, as `2026-11`, that were told."""
-        found, more = set[str](), dict[str, str]()
-        while True:
-            page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"{TOLD}/{month}/", **more)
-            keys = [entry["Key"].removeprefix(f"{TOLD}/") for entry in page.get("Contents") or ()]
-            found |= {key for key in keys if self._kept(key)[0]["status"] == "told"}
-            if not page.get("IsTruncated"):
-                return found
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+        pages = listed(self.s3, self.bucket, f"{TOLD}/{month}/")
+        keys = [entry["Key"].removeprefix(f"{TOLD}/") for page in pages for entry in page]
+        return {key for key in keys if self._kept(key)[0]["status"] == "told"}
 
     def tell_once(self, key: str, tell: Callable[[], None], now: datetime) -> bool:
         """Tell it; False where it was told or is being told. Raises what `tell` raises: then it may be told again."""
