@@ -4,15 +4,14 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from groundplan_constructs.heard_alarm import heard_alarm
 from groundplan_constructs.line_delivery import COLLECTS_SECONDS
 
 LATE_SECONDS = COLLECTS_SECONDS + 1500  # half an hour: Firehose has tried again for a while
-_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _HOUR = cdk.Duration.hours(1)
 
 
@@ -83,17 +82,15 @@ class DeliveryAlarms(Construct):
     def _alarm(
         self, construct_id: str, seen: cloudwatch.IMetric, threshold: float, says: str, *, periods: int
     ) -> cloudwatch.Alarm:
-        name = self._props.name
-        alarm = cloudwatch.Alarm(
+        return heard_alarm(
             self,
             construct_id,
-            alarm_name=f"{name}-{construct_id.lower()}",
-            alarm_description=f"{name}: {says}; see {self._props.runbook}",
+            of=self._props.name,
+            says=says,
+            runbook=self._props.runbook,
+            topic=self._props.alarm_topic,
             metric=seen,
             threshold=threshold,
-            comparison_operator=_ABOVE,
             evaluation_periods=periods,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._props.alarm_topic))
-        return alarm

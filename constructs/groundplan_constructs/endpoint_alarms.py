@@ -13,12 +13,12 @@ from constructs import Construct
 
 from groundplan.serving.design import Fleet, Promise
 from groundplan.serving.scaling import target
+from groundplan_constructs.heard_alarm import heard_alarm
 
 NAMESPACE = "AWS/SageMaker"
 RUNBOOK = "docs/runbooks/serving.md"
 MICROSECONDS = 1000  # of a millisecond: SageMaker's latencies
 LONG_MINUTES = 15
-_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 
@@ -93,35 +93,34 @@ class EndpointAlarms(Construct):
     def _alarm(
         self, construct_id: str, seen: cloudwatch.Metric, threshold: Decimal, says: str, minutes: int = 3
     ) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
+        return heard_alarm(
             self,
             construct_id,
-            alarm_name=f"{self._props.name}-{construct_id.lower()}",
-            alarm_description=f"{self._props.name}: {says}; see {RUNBOOK}",
+            of=self._props.name,
+            says=says,
+            runbook=RUNBOOK,
+            topic=self._props.alarm_topic,
             metric=seen,
             threshold=float(threshold),
-            comparison_operator=_ABOVE,
             evaluation_periods=minutes,
             datapoints_to_alarm=max(1, minutes - 1),
             treat_missing_data=cloudwatch.TreatMissingData.MISSING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._props.alarm_topic))
-        return alarm
 
     def _silence(self) -> cloudwatch.Alarm:
-        alarm = cloudwatch.Alarm(
+        return heard_alarm(
             self,
             "Silent",
-            alarm_name=f"{self._props.name}-silent",
-            alarm_description=f"{self._props.name}: nobody asks, though its traffic never stops; see {RUNBOOK}",
+            of=self._props.name,
+            says="nobody asks, though its traffic never stops",
+            runbook=RUNBOOK,
+            topic=self._props.alarm_topic,
             metric=self._metric("Invocations", "Sum"),
             threshold=1,
             comparison_operator=_BELOW,
             evaluation_periods=LONG_MINUTES,
             treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._props.alarm_topic))
-        return alarm
 
 
 def metric(name: str, statistic: str, dimensions: Mapping[str, str]) -> cloudwatch.Metric:

@@ -4,18 +4,17 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from groundplan.gateway.metrics import BY_OPERATION, NAMESPACE, TOTAL, WRITTEN, Dimensions
+from groundplan_constructs.heard_alarm import heard_alarm
 
 RUNBOOK = "docs/runbooks/gateway.md"
 FAILED_PERCENT = 5
 OPEN_MINUTES = 15  # sixty cool-downs of a breaker as it comes
 # What reaches the deadline is cut there, and CloudWatch's percentiles are near enough, not exact.
 OF_THE_DEADLINE = 0.9
-_ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _MINUTE = cdk.Duration.minutes(1)
 
 
@@ -80,21 +79,19 @@ class GatewayAlarms(Construct):
         periods: int = 3,
         of: int = 2,
     ) -> cloudwatch.Alarm:
-        name = self._props.name
-        alarm = cloudwatch.Alarm(
+        return heard_alarm(
             self,
             construct_id,
-            alarm_name=f"{name}-{construct_id.lower()}",
-            alarm_description=f"{name}: {says}; see {RUNBOOK}",
+            of=self._props.name,
+            says=says,
+            runbook=RUNBOOK,
+            topic=self._props.alarm_topic,
             metric=seen,
             threshold=threshold,
-            comparison_operator=_ABOVE,
             evaluation_periods=periods,
             datapoints_to_alarm=of,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._props.alarm_topic))
-        return alarm
 
 
 def gateway_metric(

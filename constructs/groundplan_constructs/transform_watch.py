@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from groundplan.serving.design import Fleet, Promise
 from groundplan_constructs.endpoint_alarms import RUNBOOK, works
 from groundplan_constructs.endpoint_dashboard import graph, page
+from groundplan_constructs.heard_alarm import heard_alarm
 
 _JOBS = "/aws/sagemaker/TransformJobs"
 _ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
@@ -75,20 +75,19 @@ class TransformWatch(Construct):
         says: str,
         days: int = 0,
     ) -> cloudwatch.Alarm:
-        name = self._props.name
-        alarm = cloudwatch.Alarm(
+        return heard_alarm(
             self,
             construct_id,
-            alarm_name=f"{name}-{construct_id.lower()}",
-            alarm_description=f"{name}: {says}; see {RUNBOOK}",
+            of=self._props.name,
+            says=says,
+            runbook=RUNBOOK,
+            topic=self._props.alarm_topic,
             metric=self._metric(metric, "Sum", cdk.Duration.days(days) if days else cdk.Duration.minutes(5)),
             threshold=threshold,
             evaluation_periods=1,
             comparison_operator=rings,
             treat_missing_data=missing,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._props.alarm_topic))
-        return alarm
 
     def _graphs(self) -> list[cloudwatch.IWidget]:
         day, name = cdk.Duration.days(1), self._props.name
