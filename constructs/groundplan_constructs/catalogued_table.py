@@ -49,11 +49,7 @@ class CataloguedTable(Construct):
                     "classification": "parquet",  # Glue's word for the format
                     "data-classification": table.classification,
                     DECLARATION: table.model_dump_json(exclude_defaults=True),
-                    "projection.enabled": "true",
-                    f"projection.{ARRIVED}.type": "date",
-                    f"projection.{ARRIVED}.format": "yyyy-MM-dd",
-                    f"projection.{ARRIVED}.range": "2026-01-01,NOW",
-                    "storage.location.template": f"{props.location}{ARRIVED}=${{{ARRIVED}}}/",
+                    **by_day_of_arrival(props.location),
                 },
                 partition_keys=[glue.CfnTable.ColumnProperty(name=ARRIVED, type="date")],
                 storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
@@ -74,3 +70,14 @@ class CataloguedTable(Construct):
                 ),
             ),
         )
+
+
+def by_day_of_arrival(location: str) -> Mapping[str, str]:
+    """Parameters of a table whose objects lie below the day on which they arrived; `location` ends in a slash."""
+    return {
+        "projection.enabled": "true",
+        f"projection.{ARRIVED}.type": "date",
+        f"projection.{ARRIVED}.format": "yyyy-MM-dd",
+        f"projection.{ARRIVED}.range": "2026-01-01,NOW",
+        "storage.location.template": f"{location}{ARRIVED}=${{{ARRIVED}}}/",
+    }

@@ -8,6 +8,7 @@ from aws_cdk import aws_glue as glue
 from constructs import Construct
 
 from groundplan.table import ARRIVED
+from groundplan_constructs.catalogued_table import by_day_of_arrival
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,17 +43,11 @@ class LinesTable(Construct):
                 parameters={
                     "EXTERNAL": "TRUE",
                     "classification": "json",  # Glue's word for the format
-                    "projection.enabled": "true",
-                    f"projection.{ARRIVED}.type": "date",
-                    f"projection.{ARRIVED}.format": "yyyy-MM-dd",
-                    f"projection.{ARRIVED}.range": "2026-01-01,NOW",
-                    "storage.location.template": f"{props.location}{ARRIVED}=${{{ARRIVED}}}/",
+                    **by_day_of_arrival(props.location),
                 },
                 partition_keys=[column(name=ARRIVED, type="date")],
                 storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
-                    columns=[
-                        glue.CfnTable.ColumnProperty(name=name, type=kind) for name, kind in props.columns.items()
-                    ],
+                    columns=[column(name=name, type=kind) for name, kind in props.columns.items()],
                     location=props.location,
                     input_format="org.apache.hadoop.mapred.TextInputFormat",
                     output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
