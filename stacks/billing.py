@@ -3,21 +3,19 @@
 import json
 from collections.abc import Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_ce as ce
 from constructs import Construct
 
 from groundplan.names import Names
 from groundplan.workload import Workload
 from groundplan_constructs import MonthlyBudget, MonthlyBudgetProps
-from stacks.own_bill import export_bill
+from stacks.own_bill import BillStack
 
 LEAST_IMPACT_PERCENT = "50"  # of what was expected
-REGION = "us-east-1"  # of Data Exports, Cost Explorer and Budgets
 
 
-class Billing(cdk.Stack):
-    """A person signed in to the paying account deploys it: that account trusts no other and needs no bootstrap.
+class Billing(BillStack):
+    """Of the paying account, which trusts no other.
 
     Cost allocation tags are activated by a command, not here: CloudFormation has no type for it (docs/cost.md).
     """
@@ -26,16 +24,8 @@ class Billing(cdk.Stack):
         self, scope: Construct, construct_id: str, *, names: Names, payer: str | None, workloads: Sequence[Workload]
     ) -> None:
         environment, self._names = names.environment, names
-        super().__init__(
-            scope,
-            construct_id,
-            stack_name=names.stack(construct_id),
-            env=cdk.Environment(account=payer, region=REGION),
-            synthesizer=cdk.LegacyStackSynthesizer(),  # with the credentials at hand, the template in the call
-            termination_protection=environment.retain_data,
-            description="The organisation's bills, for the environment's data account",
-        )
-        export_bill(self, names, payer or "")
+        description = "The organisation's bills, for the environment's data account"
+        super().__init__(scope, construct_id, names=names, account=payer, description=description)
         self._emails = dict.fromkeys((*environment.budgets.email, *filter(None, [environment.alarm_email])))
         if not self._emails:
             return  # nobody would hear of a budget or an anomaly
