@@ -10,9 +10,8 @@ from groundplan.gateway.token_cost import Usage
 SCHEMA = "groundplan.meter/1"
 NOTHING = Usage()
 NOBODY = "-"  # where a request was refused before this was known
-PROCESS_DIED = (
-    "process_died"  # the code of a line that another request wrote, at the most that this one can have cost
-)
+# The code of a line that another request wrote, at the most that this one can have cost.
+PROCESS_DIED = "process_died"
 Guarded = Literal["none", "masked", "blocked"]
 TurnedAway = Literal["no", "breaker", "bulkhead"]
 
